@@ -10,7 +10,7 @@ use zibrato_tests::{Broker, Carbon, DEADLINE, Running, Signal, wait_until};
 const PROGRAM: &str = "/usr/sbin/collectd";
 
 /// The values of each series, in order.
-type Values = BTreeMap<String, Vec<f64>>;
+pub(crate) type Values = BTreeMap<String, Vec<f64>>;
 
 #[test]
 fn plain_values_of_a_real_collectd_are_in_carbon() {
@@ -47,11 +47,31 @@ fn arrives(protection: &str, level: &str) {
     ]);
     let address = format!("127.0.0.1:{}", carbon.port());
     let _worker = broker.worker("zibrato-carbon", &["--flush", "1", "--carbon", &address]);
+    let collectd = collectd(&folder, &port(&mut broker), protection);
+
+    // Each value that it wrote arrives once.
+    let written = stop_when_enough(collectd, &folder);
+    let count = written.values().map(Vec::len).sum::<usize>();
+    wait_until(DEADLINE, "all values to arrive", || {
+        broker.metric("zibrato_broker_lines_total{intake=\"collectd\"}") >= count as f64
+    });
+    assert_stored(&carbon, &written, equal);
+    assert_eq!(broker.metric("zibrato_broker_lines_total{intake=\"collectd\"}"), count as f64);
+    let page = broker.page("/metrics");
+    let rejected = page.lines().filter(|line| line.contains("rejected_total{intake=\"collectd\""));
+    assert_eq!(rejected.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// The port of the broker's CollectD intake.
+pub(crate) fn port(broker: &mut Broker) -> String {
     let listening = broker.running().says(&["event=\"listening\""]);
     let (_, port) = listening.split_once("collectd=127.0.0.1:").unwrap();
-    let port = port.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    port.split(|c: char| !c.is_ascii_digit()).next().unwrap().to_owned()
+}
 
-    let mut collectd = collectd(&folder, port, protection);
+/// Stops it when it has written several values of each plugin, and returns all that it wrote.
+#[track_caller]
+pub(crate) fn stop_when_enough(mut collectd: Running, folder: &TempDir) -> Values {
     let csv = folder.path().join("csv");
     let is_enough = |written: &Values| {
         let plugins =
@@ -63,24 +83,22 @@ fn arrives(protection: &str, level: &str) {
     };
     wait_until(DEADLINE, "values of all plugins", || is_enough(&written(&csv)));
     assert_eq!(collectd.stop(Signal::TERM).code(), Some(0));
+    written(&csv)
+}
 
-    // Each value that it wrote arrives once.
-    let written = written(&csv);
-    let count = written.values().map(Vec::len).sum::<usize>();
-    wait_until(DEADLINE, "all values to arrive", || {
-        broker.metric("zibrato_broker_lines_total{intake=\"collectd\"}") >= count as f64
-    });
+/// Waits until Carbon has what was written: for each series, at least two points, all of them values that
+/// were written, in order, and the last one.
+#[track_caller]
+pub(crate) fn assert_stored(carbon: &Carbon, written: &Values, equal: fn(f64, f64) -> bool) {
     wait_until(DEADLINE, "the last values to be in Carbon", || {
-        let stored = stored(&carbon);
+        let stored = stored(carbon);
         stored.len() == written.len()
             && written.iter().all(|(name, values)| {
                 let last = stored.get(name).and_then(|values| values.last());
                 last.is_some_and(|last| equal(*last, *values.last().unwrap()))
             })
     });
-    let stored = stored(&carbon);
-    assert_eq!(broker.metric("zibrato_broker_lines_total{intake=\"collectd\"}"), count as f64);
-    for (name, stored) in stored {
+    for (name, stored) in stored(carbon) {
         // Two values in one window are one point, with the later one.
         let mut values = written[&name].iter();
         for point in &stored {
@@ -92,13 +110,15 @@ fn arrives(protection: &str, level: &str) {
         }
         assert!(stored.len() >= 2, "{name}: {stored:?}");
     }
-    let page = broker.page("/metrics");
-    let rejected = page.lines().filter(|line| line.contains("rejected_total{intake=\"collectd\""));
-    assert_eq!(rejected.collect::<Vec<_>>(), [""; 0]);
 }
 
 /// Runs a CollectD that sends to the broker, and writes the same values to `csv` in this folder.
 pub(crate) fn collectd(folder: &TempDir, port: &str, protection: &str) -> Running {
+    collectd_with(folder, port, protection, "")
+}
+
+/// Such a CollectD with more lines in its configuration.
+pub(crate) fn collectd_with(folder: &TempDir, port: &str, protection: &str, more: &str) -> Running {
     assert!(
         Path::new(PROGRAM).is_file(),
         "{PROGRAM} is not there; `apt-get install collectd-core` or `tests/run setup` installs it"
@@ -116,7 +136,8 @@ pub(crate) fn collectd(folder: &TempDir, port: &str, protection: &str) -> Runnin
          <Plugin csv>\nDataDir \"{here}/csv\"\nStoreRates true\n</Plugin>\n\
          <Plugin df>\nMountPoint \"/\"\n</Plugin>\n\
          <Plugin interface>\nInterface \"lo\"\n</Plugin>\n\
-         <Plugin network>\n<Server \"127.0.0.1\" \"{port}\">\n{protection}</Server>\n</Plugin>\n"
+         <Plugin network>\n<Server \"127.0.0.1\" \"{port}\">\n{protection}</Server>\n</Plugin>\n\
+         {more}"
     );
     fs::write(&configuration, text).unwrap();
     Running::start(Command::new(PROGRAM).arg("-f").arg("-C").arg(configuration))
@@ -175,6 +196,6 @@ fn stored(carbon: &Carbon) -> Values {
 }
 
 /// The csv plugin writes six decimals.
-fn equal(a: f64, b: f64) -> bool {
+pub(crate) fn equal(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6
 }

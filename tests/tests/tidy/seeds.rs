@@ -159,9 +159,13 @@ fn librato() -> Seeds {
         {"name":"c","count":3,"sum":6,"min":1,"max":3,"sum_squares":14}],"counters":{"d":{"value":5}}}"#;
     let tagged = r#"{"tags":{"dc":"eu"},"time":1700000040,"measurements":[{"name":"a","value":1,
         "tags":{"host":"h","x":3}},{"name":"b","value":null,"count":1,"sum":2,"last":2}]}"#;
+    let lists = r#"[{"values":[1,-2,0.5,null],"dstypes":["counter","derive","gauge","gauge"],
+        "dsnames":["a","b","c","d"],"time":1700000042.125,"interval":10.000,"host":"h","plugin":"p",
+        "plugin_instance":"","type":"t","type_instance":"x","meta":{"a":true}},{"values":7}]"#;
     let annotation = r#"{"title":"build 7","start_time":5,"links":[{"rel":"a","href":"b"}]}"#;
     [
         ("annotation", [&[2], annotation.as_bytes()].concat()),
+        ("collectd", [&[5], lists.as_bytes()].concat()),
         ("form", b"\x01source=s&gauges[0][name]=a&gauges[0][value]=1&counters[][value]=5".to_vec()),
         ("form_annotation", b"\x03title=a+b&end_time=7".to_vec()),
         ("gauges", [&[0], gauges.as_bytes()].concat()),

@@ -3,10 +3,9 @@
 //! Pure: takes bytes and times, opens nothing.
 
 use super::auth::Users;
+use super::converter::{Converter, Sample};
 use super::crypt::{Encrypted, Signature};
-use super::names::write_name;
 use super::parts::{Part, PartError, Parts, UNITS_PER_SECOND, Values, kind};
-use super::rates::{Past, Rates, value};
 use super::rejected::{About, Rejected};
 use super::types_db::{DataSource, SourceKind, TypesDb};
 use super::value_list::{Header, ListId};
@@ -52,16 +51,6 @@ impl Options {
     }
 }
 
-/// One value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sample<'a> {
-    pub(super) list: &'a ListId<'a>,
-    /// The data source of the value.
-    pub(super) source: &'a DataSource,
-    pub(super) name: &'a str,
-    pub(super) value: f64,
-}
-
 /// What becomes of a part of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Outcome<'a> {
@@ -78,9 +67,7 @@ pub(super) struct Decoder {
     pub(super) types: TypesDb,
     /// `None` if there is no authentication file.
     pub(super) users: Option<Users>,
-    rates: Rates,
-    name: String,
-    key: Vec<u8>,
+    converter: Converter,
     now_ms: u64,
     uptime_ms: u64,
 }
@@ -96,7 +83,8 @@ type Sink<'a> = &'a mut dyn FnMut(Outcome<'_>);
 
 impl Decoder {
     pub(super) fn new(options: Options, types: TypesDb, users: Option<Users>) -> Self {
-        Self { options, types, users, ..Self::default() }
+        let converter = Converter::new(options.counter_resets, options.dot.clone());
+        Self { options, types, users, converter, ..Self::default() }
     }
 
     /// Decodes a datagram that was received at `now_ms` (Unix milliseconds), when the intake was open
@@ -229,26 +217,15 @@ impl Decoder {
         if is_protected && seconds + MAX_BEHIND_SECONDS < now {
             return reject("old", "its time is more than a day behind");
         }
-        list.write_key(&mut self.key);
-        self.key.extend(sources.iter().map(|source| source.kind.code()));
-        let readings = || values.raw().zip(sources).map(|(bytes, source)| reading(source, bytes));
-        let (time, clocks) = ((list.time, list.interval), (self.now_ms, self.uptime_ms));
-        let past = self.rates.replace(&self.key, time, readings(), clocks);
-        for (at, (source, new)) in sources.iter().zip(readings()).enumerate() {
-            let resets = self.options.counter_resets;
-            match checked(source, new, past.at(at), resets) {
-                Ok(Some(value)) => {
-                    let dot = self.options.dot.as_deref();
-                    write_name(list, &source.name, sources.len(), dot, &mut self.name);
-                    sink(Outcome::Sample(Sample { list, source, name: &self.name, value }));
-                }
-                Ok(None) => {}
-                Err(reason) => {
-                    let about = About::Value { list, source: &source.name };
-                    sink(Outcome::Rejected(Rejected { reason, about }));
-                }
+        let readings = values.raw().zip(sources).map(|(bytes, source)| reading(source, bytes));
+        let clocks = (self.now_ms, self.uptime_ms);
+        self.converter.convert(list, sources, readings, clocks, |value| match value {
+            Ok(sample) => sink(Outcome::Sample(sample)),
+            Err((source, reason)) => {
+                let about = About::Value { list, source: &source.name };
+                sink(Outcome::Rejected(Rejected { reason, about }));
             }
-        }
+        });
     }
 }
 
@@ -260,20 +237,6 @@ const fn reading(source: &DataSource, bytes: [u8; 8]) -> u64 {
             u64::from_be_bytes(bytes)
         }
     }
-}
-
-/// The value of a reading, if it has one, or the reason to reject it.
-fn checked(
-    source: &DataSource,
-    new: u64,
-    past: Past<u64>,
-    resets: bool,
-) -> Result<Option<f64>, &'static str> {
-    let Some(value) = value(source.kind, new, past, resets)? else { return Ok(None) };
-    if !value.is_finite() {
-        return Err("value");
-    }
-    if (source.min..=source.max).contains(&value) { Ok(Some(value)) } else { Err("range") }
 }
 
 #[cfg(test)]

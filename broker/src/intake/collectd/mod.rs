@@ -6,6 +6,7 @@
 //! ```
 
 mod auth;
+mod converter;
 mod crypt;
 mod datagram;
 mod files;
@@ -26,8 +27,13 @@ mod shown;
 mod types_db;
 mod value_list;
 
+pub(crate) use converter::{Converter, Sample};
 pub(crate) use flags::CollectdFlags;
+pub(crate) use parts::UNITS_PER_SECOND;
+pub(crate) use receive::{fields, line};
 pub(crate) use shown::{Identity, Types};
+pub(crate) use types_db::{DataSource, SourceKind};
+pub(crate) use value_list::{ListId, MAX_TEXT_BYTES};
 
 use super::flag_error::{Collected, FlagError};
 use super::host_port::HostPort;

@@ -14,7 +14,7 @@
 const HEADER_BYTES: usize = 4;
 
 /// Units of a high-resolution time in a second.
-pub(super) const UNITS_PER_SECOND: u64 = 1 << 30;
+pub(crate) const UNITS_PER_SECOND: u64 = 1 << 30;
 
 /// The kinds of parts that are read. Any other part is skipped by its length.
 pub(super) mod kind {
@@ -121,7 +121,7 @@ impl<'a> Values<'a> {
     }
 
     /// The eight bytes of each value.
-    pub(super) fn raw(&self) -> impl Iterator<Item = [u8; 8]> + 'a {
+    pub(super) fn raw(&self) -> impl Iterator<Item = [u8; 8]> + Clone + 'a {
         self.data.chunks_exact(8).filter_map(|value| value.try_into().ok())
     }
 }

@@ -130,6 +130,11 @@ impl Rates {
         if is_past { Past::Since { seconds, last: &self.replaced } } else { Past::None }
     }
 
+    /// Approximate memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.lists.len() * (size_of::<(Box<[u8]>, Last)>() + 120)
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.lists.len()

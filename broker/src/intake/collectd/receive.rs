@@ -1,6 +1,7 @@
 //! Receives datagrams, and adds their values to the broker's window.
 
-use super::datagram::{Decoder, Outcome, Sample};
+use super::converter::Sample;
+use super::datagram::{Decoder, Outcome};
 use super::files::Files;
 use super::parts::UNITS_PER_SECOND;
 use crate::intake::IntakeContext;
@@ -63,7 +64,7 @@ pub(super) fn take(
 }
 
 /// The line of a value. Its time is in whole seconds.
-fn line<'a>(level: &'a str, sample: &Sample<'a>) -> Line<'a> {
+pub(crate) fn line<'a>(level: &'a str, sample: &Sample<'a>) -> Line<'a> {
     let Sample { list, name, value, .. } = *sample;
     Line {
         level,
@@ -76,7 +77,7 @@ fn line<'a>(level: &'a str, sample: &Sample<'a>) -> Line<'a> {
 }
 
 /// The identity of a value, for rules.
-fn fields<'a>(sample: &Sample<'a>) -> Fields<'a> {
+pub(crate) fn fields<'a>(sample: &Sample<'a>) -> Fields<'a> {
     let Sample { list, source, .. } = *sample;
     Fields {
         plugin: list.plugin,

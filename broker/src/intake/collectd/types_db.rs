@@ -15,7 +15,7 @@ const MAX_LINE_BYTES: usize = 4_095;
 
 /// How the readings of a data source become values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SourceKind {
+pub(crate) enum SourceKind {
     /// A count since the last reading, sent as a rate.
     Absolute,
     /// A count that only grows, and wraps at 32 or 64 bits; sent as a rate.
@@ -61,13 +61,21 @@ impl SourceKind {
 
 /// One value of a type.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct DataSource {
-    pub(super) name: Box<str>,
-    pub(super) kind: SourceKind,
+pub(crate) struct DataSource {
+    pub(crate) name: Box<str>,
+    pub(crate) kind: SourceKind,
     /// The least valid value; minus infinity if there is no limit.
-    pub(super) min: f64,
+    pub(crate) min: f64,
     /// The greatest valid value; infinity if there is no limit.
-    pub(super) max: f64,
+    pub(crate) max: f64,
+}
+
+impl DataSource {
+    /// A data source with this kind, by its name in `types.db`, and without limits.
+    pub(crate) fn unlimited(name: &str, kind: &str) -> Option<Self> {
+        let (min, max) = (f64::NEG_INFINITY, f64::INFINITY);
+        Some(Self { name: name.into(), kind: SourceKind::from_word(kind)?, min, max })
+    }
 }
 
 /// The name and the data sources of a type.

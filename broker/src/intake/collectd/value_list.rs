@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Maximum length of a host, plugin, type or instance, in bytes. The last readings of a value list
 /// are kept under these texts, and names are no longer.
-const MAX_TEXT_BYTES: usize = 255;
+pub(crate) const MAX_TEXT_BYTES: usize = 255;
 
 /// The parts of a datagram that apply to the value lists after them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,19 +23,19 @@ pub(super) struct Header<'a> {
 
 /// The identity and the time of a value list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ListId<'a> {
+pub(crate) struct ListId<'a> {
     /// Empty if there is none.
-    pub(super) host: &'a str,
-    pub(super) plugin: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) plugin: &'a str,
     /// Empty if there is none.
-    pub(super) plugin_instance: &'a str,
-    pub(super) type_name: &'a str,
+    pub(crate) plugin_instance: &'a str,
+    pub(crate) type_name: &'a str,
     /// Empty if there is none.
-    pub(super) type_instance: &'a str,
+    pub(crate) type_instance: &'a str,
     /// Unix time in units of 2^-30 s.
-    pub(super) time: u64,
+    pub(crate) time: u64,
     /// The same unit; 0 if there is none.
-    pub(super) interval: u64,
+    pub(crate) interval: u64,
 }
 
 /// Why a value list has no identity.

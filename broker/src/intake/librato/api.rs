@@ -3,17 +3,21 @@
 use super::annotation::{Annotation, Fields};
 use super::answer::Answer;
 use super::batches::Batches;
+use super::bodies::{Refused, not_json, read, read_lists};
 use super::checked::{Clock, Measured, Reading, Readings, check};
+use super::collectd::take;
 use super::faults::Faults;
 use super::payload::{MAX_MEASUREMENTS, Payload};
 use super::repeats::{Repeats, RequestKey};
 use super::seen::{About, Page, Seen};
 use super::totals::{Change, Totals};
+use super::value_lists::{ValueLists, is_list};
 use crate::intake::IntakeContext;
+use crate::intake::collectd::{Converter, fields, line};
 use serde_json::json;
 use std::net::SocketAddr;
-use zibrato::DEFAULT_SOURCE;
 use zibrato::window::Fold;
+use zibrato::{DEFAULT_SOURCE, Gauge};
 
 /// A request with valid credentials for a path that is served.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,22 +64,21 @@ pub(super) struct Api {
     repeats: Repeats,
     /// What is not published yet, unless rules change it.
     batches: Batches,
+    collectd: Converter,
 }
-
-/// A request with measurements that is refused: the answer, and the reason for the counter.
-struct Refused(Answer, &'static str);
 
 impl Api {
     /// `max_age` of a reading is in seconds.
     pub(super) fn new(level: String, max_age: u64) -> Self {
         let (seen, totals) = (Seen::default(), Totals::default());
         let (repeats, batches) = (Repeats::default(), Batches::default());
-        Self { level, max_age, seen, totals, annotations: 0, repeats, batches }
+        let collectd = Converter::default();
+        Self { level, max_age, seen, totals, annotations: 0, repeats, batches, collectd }
     }
 
     /// Approximate memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.seen.bytes() + self.totals.bytes() + self.repeats.bytes()
+        self.seen.bytes() + self.totals.bytes() + self.repeats.bytes() + self.collectd.bytes()
     }
 
     /// Answers a request. One that was answered before gets the same answer, once what was folded for
@@ -123,6 +126,13 @@ impl Api {
             },
             call @ (Call::Measurements | Call::Metrics) => {
                 let is_tagged = *call == Call::Measurements;
+                if is_tagged && is_list(body) {
+                    // Texts that are not UTF-8 cost only the list that contains them.
+                    return match read_lists(&String::from_utf8_lossy(body)) {
+                        Ok(lists) => self.collect(context, &lists, sender),
+                        Err(refused) => refuse(context, sender, refused),
+                    };
+                }
                 match read(body, request.is_form, is_tagged) {
                     Ok(payload) => self.measure(context, &payload, sender, is_tagged),
                     Err(refused) => refuse(context, sender, refused),
@@ -214,6 +224,40 @@ impl Api {
         }
     }
 
+    /// Takes the value lists of a CollectD.
+    fn collect(
+        &mut self,
+        context: &mut IntakeContext,
+        lists: &ValueLists<'_>,
+        sender: SocketAddr,
+    ) -> Done {
+        let clock = Clock { now_ms: context.now_ms(), max_age: self.max_age };
+        let (uptime_ms, has_rules) = (context.uptime_ms(), context.has_rules());
+        let Self { level, seen, collectd, batches, .. } = self;
+        let taken = take(collectd, lists, (clock, uptime_ms), |sample| {
+            let (line, fields) = (line(level, sample), fields(sample));
+            if has_rules {
+                // What rules drop is no fault of the client.
+                context.fold_from(&line, Some(sender), Some(fields));
+                return Ok(());
+            }
+            line.check().map_err(|error| (error.reason(), error.to_string()))?;
+            let period = Some(fields.interval);
+            seen.note(sample.name, About { period, ..About::default() });
+            let gauge = Fold::Gauge(Some(Gauge::reading(sample.value, line.timestamp_ms())));
+            batches.add([line.source, line.name], &[], &gauge, clock.now_ms);
+            context.taken(1);
+            Ok(())
+        });
+        for (reason, (count, sample)) in &taken.faults.reasons {
+            context.reject_many(reason, *count, format!("from {sender}: {sample}").as_bytes());
+        }
+        let unknown = format!("from {sender}: {}", taken.sample);
+        context.reject_many("value", taken.unknown as u64, unknown.as_bytes());
+        let answer = taken.answer(lists.values);
+        if answer.status == 200 { Done::OnDisk(answer) } else { Done::Now(answer) }
+    }
+
     fn annotation(body: &[u8], is_form: bool) -> Result<Fields<'_>, Refused> {
         if is_form {
             return Ok(Fields::of_form(body));
@@ -242,45 +286,6 @@ impl Api {
         context.taken(1);
         Done::OnDisk(Answer::json(201, &shown))
     }
-}
-
-/// Reads the measurements of a request.
-fn read(body: &[u8], is_form: bool, is_tagged: bool) -> Result<Payload<'_>, Refused> {
-    let payload = if is_form {
-        Payload::of_form(body)
-    } else {
-        Payload::of_json(body).map_err(|error| not_json(&error))?
-    };
-    if payload.len() > MAX_MEASUREMENTS {
-        let why = format!(
-            "{} measurements are too many; send at most {MAX_MEASUREMENTS} in a request",
-            payload.len()
-        );
-        return Err(Refused(Answer::error(413, &why), "too_many"));
-    }
-    let [gauges, counters, measurements] = payload.lists().map(|(_, list)| list.is_given);
-    match (is_tagged, measurements, gauges || counters) {
-        (true, true, false) if payload.len() == 0 && !payload.measurements.is_wrong => {
-            let answer = Answer::wrong_parameter("measurements", "there must be at least one");
-            Err(Refused(answer, "empty"))
-        }
-        (true, true, false) | (false, false, true) => Ok(payload),
-        (true, ..) => {
-            let why = "the body has no measurements: expected \
-                       {\"measurements\": [{\"name\": \"a\", \"value\": 1, \"tags\": {}}]}";
-            Err(Refused(Answer::error(422, why), "shape"))
-        }
-        (false, ..) => {
-            let why = "the body has no gauges and no counters: expected \
-                       {\"gauges\": [{\"name\": \"a\", \"value\": 1}]}";
-            Err(Refused(Answer::error(400, why), "shape"))
-        }
-    }
-}
-
-fn not_json(error: &serde_json::Error) -> Refused {
-    let why = format!("the body is not valid JSON: {error}; numbers are finite, without NaN");
-    Refused(Answer::error(400, &why), "json")
 }
 
 fn refuse(context: &mut IntakeContext, sender: SocketAddr, refused: Refused) -> Done {

@@ -2,8 +2,11 @@
 
 use super::annotation::Fields;
 use super::checked::{Clock, Measured, check};
+use super::collectd::take;
 use super::payload::{MAX_MEASUREMENTS, Payload};
 use super::seen::Page;
+use super::value_lists::ValueLists;
+use crate::intake::collectd::Converter;
 use zibrato::check_name;
 use zibrato::wire::MAX_TAGS;
 
@@ -15,7 +18,7 @@ const CLOCK: Clock = Clock { now_ms: 1_700_000_042_000, max_age: 7_200 };
 /// If a measurement is accepted that the broker could not publish, or one is refused without a reason.
 pub fn librato(input: &[u8]) {
     let Some((choice, body)) = input.split_first() else { return };
-    match choice % 5 {
+    match choice % 6 {
         0 => {
             if let Ok(payload) = Payload::of_json(body) {
                 measurements(&payload);
@@ -28,6 +31,7 @@ pub fn librato(input: &[u8]) {
             }
         }
         3 => annotation(&Fields::of_form(body)),
+        5 => collectd(&String::from_utf8_lossy(body)),
         _ => {
             let page = std::str::from_utf8(body).map(Page::of_query);
             assert!(
@@ -58,6 +62,22 @@ fn measurements(payload: &Payload<'_>) {
                 assert!(numbers.iter().all(|number| number.is_finite()));
                 assert!(gauge.count > 0 && gauge.min <= gauge.max);
             }
+        }
+    }
+}
+
+fn collectd(body: &str) {
+    let Ok(lists) = ValueLists::of_json(body) else { return };
+    // Twice, so that there are rates.
+    let mut converter = Converter::default();
+    for _ in 0..2 {
+        let taken = take(&mut converter, &lists, (CLOCK, 0), |sample| {
+            assert!(sample.value.is_finite());
+            Ok(())
+        });
+        if lists.values <= MAX_MEASUREMENTS {
+            assert_eq!(taken.accepted + taken.unknown + taken.failed, lists.values);
+            assert_eq!(taken.failed == 0, taken.faults.is_empty());
         }
     }
 }

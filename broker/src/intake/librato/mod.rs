@@ -11,7 +11,9 @@ mod annotation;
 mod answer;
 mod api;
 mod batches;
+mod bodies;
 mod checked;
+mod collectd;
 mod faults;
 mod flags;
 mod form;
@@ -20,6 +22,7 @@ pub(crate) mod fuzzing;
 mod guesses;
 mod http;
 mod job;
+mod lenient;
 mod memory;
 mod names;
 mod payload;
@@ -30,6 +33,7 @@ mod serve;
 mod tally;
 mod totals;
 mod users;
+mod value_lists;
 
 pub(crate) use flags::LibratoFlags;
 

@@ -46,8 +46,16 @@ impl Tally {
 
     /// Counts a request that was refused, and says why.
     pub(super) fn refuse(&self, reason: &'static str, why: &str, sample: impl FnOnce() -> String) {
+        self.add(reason, || Refused { count: 0, sample: sample(), why: why.to_owned() });
+    }
+
+    /// Counts a request that was refused as it usually is, so that no log line is needed.
+    pub(super) fn count(&self, reason: &'static str) {
+        self.add(reason, Refused::default);
+    }
+
+    fn add(&self, reason: &'static str, first: impl FnOnce() -> Refused) {
         let mut counts = self.lock();
-        let first = || Refused { count: 0, sample: sample(), why: why.to_owned() };
         let refused = counts.refused.entry(reason).or_insert_with(first);
         refused.count += 1;
         // One wake for many is enough.

@@ -58,6 +58,5 @@ pub(crate) struct Collectd<'a> {
     #[cfg_attr(not(feature = "scripts"), expect(dead_code, reason = "only scripts see it"))]
     pub(crate) value_type: u8,
     /// In seconds.
-    #[cfg_attr(not(feature = "scripts"), expect(dead_code, reason = "only scripts see it"))]
     pub(crate) interval: f64,
 }

@@ -158,7 +158,8 @@ fn strangers_with_slow_bodies_make_room_for_users() {
     while strangers.len() < 1_200 {
         assert!(begun.elapsed() < DEADLINE, "{} connections", strangers.len());
         let mut stream = TcpStream::connect(broker.address()).unwrap();
-        let head = "POST /v1/metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{";
+        let head = "POST /v1/metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\
+                    Authorization: Basic YW5uOnQy\r\n\r\n{";
         stream.write_all(head.as_bytes()).unwrap();
         strangers.push(stream);
     }
@@ -181,7 +182,6 @@ fn wrong_tokens_are_counted_and_the_file_of_users_can_change() {
     };
     std::thread::scope(|scope| {
         for credentials in [
-            "",
             "Authorization: Basic Og==\r\n",
             "Authorization: Basic YW5uOnQy\r\n",
             "Authorization: Bearer t1\r\n",
@@ -192,7 +192,11 @@ fn wrong_tokens_are_counted_and_the_file_of_users_can_change() {
             builder.spawn_scoped(scope, move || wrong(credentials)).unwrap();
         }
     });
-    broker.until_rejected("auth", 6);
+    broker.until_rejected("auth", 5);
+    // Whoever sends none is asked for them, and that is no guess.
+    wrong("");
+    broker.until_rejected("no_credentials", 1);
+    assert_eq!(broker.rejected()["auth"], 5);
     is_served(&broker);
     // Tokens are exchanged while it runs.
     std::fs::write(broker.folder.path().join("users"), "ann: t2\n").unwrap();

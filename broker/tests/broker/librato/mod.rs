@@ -1,6 +1,7 @@
 //! Librato's API: requests over sockets, the answers to them, and what subscribers receive.
 
 mod answers;
+mod collectd;
 mod flags;
 mod hostile;
 

@@ -89,3 +89,32 @@ fn what_statsd_sends_with_its_backend_for_librato_is_in_carbon() {
     }
     statsd.stop(Signal::TERM);
 }
+
+#[test]
+fn what_librato_node_sends_is_in_carbon() {
+    let (carbon, service) = (Carbon::start(), Service::start(&[]));
+    let _worker = service.worker(&carbon);
+    let mut command = Command::new("node");
+    command.arg(repository().join("tests/node/librato_node.js")).env("NODE_PATH", node_modules());
+    let url = format!("http://{}/v1/metrics", service.address());
+    let (status, _, log) = Running::run(command.args([&url, USER, TOKEN]));
+    assert!(status.success(), "{log}");
+    for (metric, expected) in [
+        ("node-2.js.hits", 7.0),
+        ("node-1.js.hits", 3.0),
+        ("node-1.js.member_count", 2001.0),
+        ("node-2.js.depth", 0.25),
+        ("node-1.js.response-time", 750.0),
+        ("node-1.js.response-time.count", 3.0),
+        ("node-1.js.response-time.min", 250.0),
+        ("node-1.js.response-time.mean", 750.0),
+        ("node-1.js.response-time.max", 1500.0),
+        ("node-1.js.block.count", 1.0),
+        ("node-1.js.callback.count", 1.0),
+    ] {
+        wait_until(DEADLINE, metric, || !values(&carbon, metric).is_empty());
+        assert_eq!(values(&carbon, metric), [expected], "{metric}");
+    }
+    let [waited] = values(&carbon, "node-1.js.callback")[..] else { panic!("one reading") };
+    assert!(waited >= 4.0, "{waited} ms");
+}

@@ -1,6 +1,7 @@
 //! Programs that speak Librato's API, and a broker that takes the place of the service.
 
 mod clients;
+mod collectd;
 mod durable;
 mod post;
 

@@ -248,7 +248,7 @@ fn texts_are_limited_before_they_are_kept_or_shown() {
     let lists = (0..100).flat_map(list).collect();
     let datagram = [header("gauge"), host, lists].concat();
     assert_eq!(decode(&mut decoder, &datagram), (vec![], BTreeMap::from([("length", 100)])));
-    assert_eq!(decoder.key, b"");
+    assert_eq!(decoder.converter.bytes(), 0);
     let long = "u".repeat(30_000);
     for datagram in [
         text(0x100, &long),

@@ -43,6 +43,9 @@ pub(crate) struct Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Admitted,
+    /// There are no credentials. CollectD, as every client that leaves the scheme to libcurl, sends them
+    /// only when it is asked, for each request anew.
+    Missing,
     /// The credentials are wrong; the user they name, for the log.
     Wrong(String),
 }
@@ -83,8 +86,8 @@ impl Admission {
         let Self::Users(known) = self else { return Verdict::Admitted };
         let now = Instant::now();
         known.reread(now);
-        let given = headers.get(AUTHORIZATION).and_then(|header| decode(header.as_bytes()));
-        let given = given.unwrap_or_default();
+        let Some(header) = headers.get(AUTHORIZATION) else { return Verdict::Missing };
+        let given = decode(header.as_bytes()).unwrap_or_default();
         let (user, token) = match given.iter().position(|byte| *byte == b':') {
             Some(colon) => (&given[..colon], given.get(colon + 1..).unwrap_or_default()),
             None => (&given[..], &[][..]),
@@ -194,7 +197,7 @@ mod tests {
             (header("Bearer t1"), wrong("no user")),
             (header("Basic !!"), wrong("no user")),
             (header("Basic"), wrong("no user")),
-            (HeaderMap::new(), wrong("no user")),
+            (HeaderMap::new(), Verdict::Missing),
         ] {
             assert_eq!(admission.check(&headers, HERE), expected, "{headers:?}");
         }
@@ -220,6 +223,8 @@ mod tests {
         for n in 0..10 {
             assert!(!admission.must_wait(HERE), "{n}");
             admission.check(&basic(&format!("ann:{n}")), HERE);
+            // This is no guess.
+            admission.check(&HeaderMap::new(), HERE);
         }
         assert!(admission.must_wait(HERE));
         assert!(!admission.must_wait(Ipv4Addr::BROADCAST.into()));

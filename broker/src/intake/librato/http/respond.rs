@@ -65,12 +65,22 @@ async fn answer(
         sleep(GUESS_PAUSE).await;
     }
     let verdict = shared.admission.borrow_mut().check(&head.headers, sender.ip());
-    if let Verdict::Wrong(user) = verdict {
-        discard(body, STRANGERS_BODY).await;
-        sleep(GUESS_PAUSE).await;
-        let why = "Authorization Required: the user or the token is wrong";
-        shared.tally.refuse("auth", why, || format!("from {sender}: the credentials of {user}"));
-        return Ok(Answer::error(401, why));
+    match verdict {
+        Verdict::Admitted => {}
+        Verdict::Missing => {
+            discard(body, STRANGERS_BODY).await;
+            shared.tally.count("no_credentials");
+            let why = "Authorization Required: send a user and a token, with HTTP's scheme Basic";
+            return Ok(Answer::error(401, why));
+        }
+        Verdict::Wrong(user) => {
+            discard(body, STRANGERS_BODY).await;
+            sleep(GUESS_PAUSE).await;
+            let why = "Authorization Required: the user or the token is wrong";
+            let sample = || format!("from {sender}: the credentials of {user}");
+            shared.tally.refuse("auth", why, sample);
+            return Ok(Answer::error(401, why));
+        }
     }
     // Not before: connections of strangers make room for others at any time.
     let _busy = use_of.begin();
