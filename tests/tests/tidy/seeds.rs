@@ -30,6 +30,7 @@ fn the_fuzz_seeds_equal_the_output_of_the_encoders() {
         ("line", lines),
         ("metricsd", metricsd()),
         ("replay", replay()),
+        ("slack", slack()),
         ("statsd", statsd()),
         ("window", windows),
     ];
@@ -67,6 +68,16 @@ fn configuration() -> Seeds {
         ("dotted", "a.b = 1\n[c]\nd = 2020-01-01\n"),
         ("switch", "no-journal = true\nsettle = 0.5\n"),
         ("wrong", "port = \"x\"\nprot = 1\n"),
+    ];
+    texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
+}
+
+fn slack() -> Seeds {
+    let texts = [
+        ("fence", "```\na.b;c=d 1.5e3 -1\n# no\n```\n`e +.5 4294967295`"),
+        ("links", "<http://h.example.com|h.example.com>.load 1 1\n<@U1> a&amp;b <#C1|c> &lt;"),
+        ("points", "1700000000.000001 1 1700000000\na\t2  1700000001.5\n\u{feff}b 3 0"),
+        ("words", "good morning everyone\nThis message was deleted.\na nan 1"),
     ];
     texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
 }

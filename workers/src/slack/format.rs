@@ -6,7 +6,13 @@ use zibrato::daemon::rfc3339;
 
 /// Escapes the three characters that are special in Slack, so that no name becomes a link or a
 /// mention.
-pub(super) fn escape(text: &str) -> String {
+///
+/// ```
+/// use zibrato_workers::slack::bus::escape;
+/// assert_eq!(escape("a & <!channel>"), "a &amp; &lt;!channel&gt;");
+/// ```
+#[must_use]
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -1,6 +1,7 @@
 //! Slack: each window becomes one readable message, through a webhook or `chat.postMessage`.
 
 mod answer;
+pub mod bus;
 mod digest;
 mod format;
 mod history;

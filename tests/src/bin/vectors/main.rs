@@ -2,7 +2,7 @@
 //!
 //! A file has one case per line, a JSON object with at least `id`, `kind`, `input` or `input_hex`,
 //! `config` and `expect`; calls of clients have `group`, `call`, `args`, requests with their answers,
-//! and `result` instead. The kind or group selects the check. A difference is by design if a rule of the
+//! and `result` instead, and messages of Slack their own. The kind or group selects the check. A difference is by design if a rule of the
 //! check explains it; each rule has a reason, and what it does not explain fails. Everything goes
 //! through the product: StatsD's packets through a broker, those of CollectD and MetricsD through
 //! the decoders, state and publishing of their intakes at the recorded times, and the batches
@@ -25,6 +25,7 @@ mod names;
 mod prefixes;
 mod processor;
 mod python_zibrato;
+mod slack;
 mod statsd;
 mod through;
 mod to_carbon;
@@ -74,22 +75,33 @@ const CHECKS: &[(&str, Check)] = &[
     ("carbon_resend", to_carbon::links::check_resend),
     ("carbon_tags", to_carbon::tags::check),
     ("carbon_tags_encode", to_carbon::tags::check_file),
+    ("chunk-outbound", slack::check_chunks),
     ("cli", cli::check),
     ("collectd", collectd::check),
     ("collectd_auth", collectd::files::check_auth),
     ("collectd_types", collectd::files::check_types),
+    ("decode-inbound", slack::check_decode),
+    ("escape-outbound", slack::check_escape),
+    ("message-parse", slack::check_message),
     ("metricsd_as_is", metricsd::check_as_is),
     ("metricsd_handlers", metricsd::handlers::check),
     ("metricsd_intended", metricsd::check),
     ("names", names::check),
     ("processor", processor::check),
     ("python-librato 3.1.0", librato::check),
+    ("sparkline", slack::check_sparkline),
     ("statsd", statsd::check),
     ("statsd_2.3.1_dev", statsd::check),
     ("statsd_js", statsd::check),
     ("statsd_prefix", prefixes::check),
+    ("ts-compare", slack::check_ts),
     ("zibrato", python_zibrato::check),
 ];
+
+/// Checks that a case has the fields of its kind that are the same everywhere.
+fn complete(case: &Case) -> anyhow::Result<()> {
+    if slack::KINDS.contains(&case.kind()) { Ok(()) } else { case.complete() }
+}
 
 /// The outcome of a case.
 fn outcome(case: &Case) -> Outcome {
@@ -98,7 +110,7 @@ fn outcome(case: &Case) -> Outcome {
         return Outcome::Failed(format!("the kind `{kind}` is unknown"));
     };
     let failed = |error: anyhow::Error| Outcome::Failed(format!("{error:#}"));
-    case.complete().and_then(|()| check(&case.value)).unwrap_or_else(failed)
+    complete(case).and_then(|()| check(&case.value)).unwrap_or_else(failed)
 }
 
 /// The outcome of each case, in the order of the file.

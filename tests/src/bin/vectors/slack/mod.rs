@@ -1,0 +1,20 @@
+//! Messages and requests of Slack: kinds `message-parse`, `escape-outbound`, `decode-inbound`,
+//! `chunk-outbound`, `ts-compare`, `sparkline`.
+//!
+//! The strict readings of messages are compared, not what carbon-slack did.
+
+mod texts;
+
+pub(crate) use texts::{
+    check_chunks, check_decode, check_escape, check_message, check_sparkline, check_ts,
+};
+
+/// The kinds whose cases have fields of their own instead of `input` and `expect`.
+pub(crate) const KINDS: &[&str] = &[
+    "chunk-outbound",
+    "decode-inbound",
+    "escape-outbound",
+    "message-parse",
+    "sparkline",
+    "ts-compare",
+];

@@ -1,0 +1,28 @@
+//! A channel of Slack as a bus for metrics: senders post lines, a relay delivers them to Carbon.
+//!
+//! A message holds lines `NAME VALUE TIMESTAMP`, as Carbon reads them. This module reads and packs
+//! such messages, and is pure: programs in other places can send and receive what the relay does.
+//!
+//! ```
+//! use zibrato_workers::slack::bus::{MAX_MESSAGE_CHARS, Packed, Ts, pack, read};
+//! let lines = ["a&b 1 1700000000", "c;dc=fra 2.5 1700000000"];
+//! let Packed { messages, too_long } = pack(lines, MAX_MESSAGE_CHARS);
+//! assert_eq!(messages, ["a&amp;b 1 1700000000\nc;dc=fra 2.5 1700000000"]);
+//! assert!(too_long.is_empty());
+//! let ts: Ts = "1700000001.000100".parse()?;
+//! let contents = read(&messages[0], &ts);
+//! assert_eq!(contents.points[0].line(), "a&b 1 1700000000");
+//! assert!(contents.is_all_metrics());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod grammar;
+mod markup;
+mod packing;
+mod ts;
+
+pub use super::format::escape;
+pub use grammar::{Contents, Point, RejectedLine, Wrong, read, read_line};
+pub use markup::decode;
+pub use packing::{MAX_MESSAGE_CHARS, Packed, pack};
+pub use ts::{Ts, TsError};
