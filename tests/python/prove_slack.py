@@ -2,7 +2,9 @@
 
 Usage: prove_slack.py http://127.0.0.1:PORT
 
-The fake must be configured to limit the rate of the first request (429, Retry-After: 7).
+The fake must be configured to limit the rate of the first request (429, Retry-After: 7), and to 50
+calls of users.info a minute; of the tokens below, one has only the scope chat:write, and one is
+revoked.
 Prints a line for each proof; exits with 1 at the first that fails.
 """
 
@@ -14,6 +16,10 @@ from slack_sdk.models.blocks import HeaderBlock, MarkdownTextObject, SectionBloc
 from slack_sdk.webhook import WebhookClient
 
 TOKEN = "xoxb-hushhush"
+OTHER_TOKEN = "xoxb-hushother"
+FEW_TOKEN = "xoxb-hushfew"
+REVOKED_TOKEN = "xoxb-hushgone"
+PRIVATE = "G0PRIVATE"
 WEBHOOK_PATH = "/services/T0TEAM/B0HOOK/hushhush"
 BLOCKS = [
     HeaderBlock(text="Digest"),
@@ -87,8 +93,94 @@ def post_too_much(url):
 
 
 def list_channels(url):
-    channels = client(url).conversations_list(limit=200)["channels"]
-    check([channel["name"] for channel in channels], ["metrics", "archive", "strange"])
+    def names(answer):
+        return [channel["name"] for channel in answer["channels"]]
+
+    check(names(client(url).conversations_list(limit=200)), ["metrics", "archive", "strange"])
+    types = "public_channel,private_channel"
+    pages = client(url).conversations_list(limit=2, types=types, exclude_archived=True)
+    check([names(page) for page in pages], [["metrics", "strange"], ["private"]])
+
+
+def info_and_join(url):
+    api = client(url)
+    check(api.conversations_info(channel="C0METRICS")["channel"]["is_member"], True)
+    check(api.conversations_join(channel="C0METRICS")["warning"], "already_in_channel")
+    expect("is_archived", lambda: api.conversations_join(channel="C0ARCHIVE"))
+    expect("not_in_channel", lambda: api.conversations_history(channel="C0STRANGE"))
+    expect("channel_not_found", lambda: api.conversations_info(channel="C0NOWHERE"))
+
+
+def texts(answer):
+    return [message["text"] for message in answer["messages"]]
+
+
+def history(url):
+    api = client(url)
+    sent = [api.chat_postMessage(channel=PRIVATE, text=f"a {i} 1")["ts"] for i in range(7)]
+    pages = api.conversations_history(channel=PRIVATE, oldest=sent[0], latest=sent[6], limit=2)
+    check([texts(page) for page in pages], [["a 5 1", "a 4 1"], ["a 3 1", "a 2 1"], ["a 1 1"]])
+    last = api.conversations_history(channel=PRIVATE, oldest=sent[4], latest=sent[6])
+    check((texts(last), last["has_more"]), (["a 5 1"], False))
+    both = api.conversations_history(
+        channel=PRIVATE, oldest=sent[5], latest=sent[6], inclusive=True
+    )
+    check(texts(both), ["a 6 1", "a 5 1"])
+    # Without an end, the page is the one that is closest to the beginning.
+    check(texts(api.conversations_history(channel=PRIVATE, oldest="0", limit=1)), ["a 0 1"])
+    expect("invalid_cursor", lambda: api.conversations_history(channel=PRIVATE, cursor="x"))
+    expect("invalid_ts_oldest", lambda: api.conversations_history(channel=PRIVATE, oldest="x"))
+
+
+def threads(url):
+    api = client(url)
+    parent = api.chat_postMessage(channel=PRIVATE, text="parent")["ts"]
+    api.chat_postMessage(channel=PRIVATE, text="reply", thread_ts=parent)
+    check(texts(api.conversations_history(channel=PRIVATE, limit=1)), ["parent"])
+
+
+def update_and_delete(url):
+    api = client(url)
+    ts = api.chat_postMessage(channel=PRIVATE, text="a 1 1")["ts"]
+    message = {"channel": PRIVATE, "ts": ts}
+    api.chat_update(**message, text="a 2 1")
+    found = api.conversations_history(channel=PRIVATE, limit=1)["messages"][0]
+    check((found["ts"], found["text"], "edited" in found), (ts, "a 2 1", True))
+    expect("msg_too_long", lambda: api.chat_update(**message, text="x" * 4001))
+    other = client(url, OTHER_TOKEN)
+    expect("cant_update_message", lambda: other.chat_update(**message, text="x"))
+    expect("cant_delete_message", lambda: other.chat_delete(**message))
+    check(api.chat_delete(**message)["ok"], True)
+    expect("message_not_found", lambda: api.chat_delete(**message))
+
+
+def long_texts(url):
+    api = client(url)
+    api.chat_postMessage(channel=PRIVATE, text="y" * 4000 + "z" * 100)
+    found = texts(api.conversations_history(channel=PRIVATE, limit=2))
+    check(found, ["z" * 100, "y" * 4000])
+    longest = api.chat_postMessage(channel=PRIVATE, text="y" * 40001)
+    check(longest["warning"], "message_truncated")
+
+
+def users(url):
+    check(client(url).users_info(user="U0PERSON")["user"]["name"], "person")
+    expect("user_not_found", lambda: client(url).users_info(user="X"))
+
+
+def scopes(url):
+    answer = expect("missing_scope", client(url, FEW_TOKEN).conversations_list)
+    check((answer["needed"], answer["provided"]), ("channels:read", "chat:write"))
+
+
+def revoked(url):
+    expect("token_revoked", client(url, REVOKED_TOKEN).auth_test)
+
+
+def too_many(url):
+    api = client(url)
+    answer = expect("ratelimited", lambda: [api.users_info(user="U0PERSON") for _ in range(51)])
+    check((answer.status_code, 1 <= int(answer.headers["Retry-After"]) <= 61), (429, True))
 
 
 def webhook(url):
@@ -113,6 +205,15 @@ PROOFS = [
     post_elsewhere,
     post_too_much,
     list_channels,
+    info_and_join,
+    history,
+    threads,
+    update_and_delete,
+    long_texts,
+    users,
+    scopes,
+    revoked,
+    too_many,
     webhook,
     webhook_errors,
 ]

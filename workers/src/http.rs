@@ -2,16 +2,15 @@
 
 mod answer;
 mod endpoint;
+pub(crate) mod form;
 mod issuer;
 mod proxy;
-#[cfg(feature = "librato")]
 mod request;
+pub(crate) mod retry;
 
 use crate::tls::{self, Given, Trust};
 use crate::{Payload, Secret, SendError, Target};
-#[cfg(feature = "librato")]
-pub(crate) use answer::Cut;
-pub(crate) use answer::{Answer, MAX_ANSWER_BYTES};
+pub(crate) use answer::{Answer, Cut, MAX_ANSWER_BYTES};
 pub(crate) use endpoint::Endpoint;
 use endpoint::is_this_machine;
 use issuer::Issuer;

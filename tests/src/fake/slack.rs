@@ -1,33 +1,22 @@
-//! A fake of Slack: an incoming webhook, and the few methods of the Web API that the project and
-//! its tests use.
+//! A fake of Slack: an incoming webhook, and the methods of the Web API that the project and its tests
+//! use, with the rights of apps, pages, limits and Slack's ways with long texts.
+
+mod methods;
+mod workspace;
 
 use super::blocks;
 use super::http::{Reply, Request, Server, Service};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+pub use workspace::Stored;
+use workspace::{Refusal, Workspace};
 
 const WEBHOOK_PATH: &str = "/services/T0TEAM/B0HOOK/hushhush";
 
-/// Longer texts are truncated, with a warning.
-const MAX_TEXT: usize = 40_000;
-
-/// A channel of the workspace, and the result of a post to it.
-struct Channel {
-    id: &'static str,
-    name: &'static str,
-    refusal: Option<&'static str>,
-}
-
-const CHANNELS: &[Channel] = &[
-    Channel { id: "C0METRICS", name: "metrics", refusal: None },
-    Channel { id: "C0ARCHIVE", name: "archive", refusal: Some("is_archived") },
-    Channel { id: "C0STRANGE", name: "strange", refusal: Some("not_in_channel") },
-];
-
 /// Accepts messages like Slack. Dropping it stops it.
 ///
-/// Its workspace has three channels: `#metrics`; `#archive`, which is archived; and `#strange`, of
-/// which the app is not a member.
+/// Its workspace has two apps and four channels: `#metrics`; `#archive`, which is archived; `#strange`,
+/// of which the apps are not members; and `#private`, which is private.
 ///
 /// ```
 /// use zibrato_tests::fake::FakeSlack;
@@ -43,6 +32,9 @@ pub struct FakeSlack {
 impl FakeSlack {
     /// The token of the app.
     pub const TOKEN: &str = "xoxb-hushhush";
+
+    /// The token of another app, which cannot delete the messages of the first.
+    pub const OTHER_TOKEN: &str = "xoxb-hushother";
 
     /// The channel of which the app is a member.
     pub const CHANNEL: &str = "C0METRICS";
@@ -73,6 +65,90 @@ impl FakeSlack {
         format!("{}{WEBHOOK_PATH}", self.url())
     }
 
+    /// A person writes a message. Returns its `ts`.
+    pub fn say(&self, channel: &str, text: &str) -> String {
+        self.change(|workspace| workspace.add(channel, "U0PERSON", text, None))
+    }
+
+    /// A bot posts a message, as it would with its token. Returns its `ts`.
+    pub fn post_as(&self, token: &str, channel: &str, text: &str) -> String {
+        self.change(|workspace| {
+            let by = workspace.apps.get(token).map_or("B0UNKNOWN", |app| app.bot_id);
+            workspace.add(channel, by, text, None)
+        })
+    }
+
+    /// Replaces the text of a message, as its author does.
+    pub fn edit(&self, channel: &str, ts: &str, text: &str) {
+        self.change(|workspace| {
+            let edited = workspace.next_ts();
+            if let Some(stored) = workspace.stored(channel, ts) {
+                (stored.text, stored.edited) = (text.to_owned(), Some(edited));
+            }
+        });
+    }
+
+    /// A person answers in a thread. Returns the `ts` of the reply.
+    pub fn reply(&self, channel: &str, thread: &str, text: &str) -> String {
+        self.change(|workspace| {
+            let ts = workspace.add(channel, "U0PERSON", text, Some(thread));
+            if let Some(first) = workspace.stored(channel, thread) {
+                first.thread_ts = Some(thread.to_owned());
+            }
+            ts
+        })
+    }
+
+    /// What is in a channel, the oldest first.
+    #[must_use]
+    pub fn stored(&self, channel: &str) -> Vec<Stored> {
+        self.change(|workspace| {
+            let found = workspace.channels.iter().find(|known| known.id == channel);
+            found.map(|known| known.messages.clone()).unwrap_or_default()
+        })
+    }
+
+    /// The number of messages that were deleted.
+    #[must_use]
+    pub fn deleted(&self) -> usize {
+        self.server.look(|state| state.deleted)
+    }
+
+    /// Revokes a token, or makes it valid again.
+    pub fn revoke(&self, token: &'static str, revoked: bool) {
+        self.change(|workspace| workspace.app_of(token).revoked = revoked);
+    }
+
+    /// The scopes of a token, instead of all.
+    pub fn set_scopes(&self, token: &'static str, scopes: &[&str]) {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self.change(|workspace| workspace.app_of(token).scopes = scopes);
+    }
+
+    /// Archives a channel, or restores it.
+    pub fn archive(&self, channel: &str, archived: bool) {
+        self.change(|workspace| {
+            if let Ok(channel) = workspace.channel(channel) {
+                channel.is_archived = archived;
+            }
+        });
+    }
+
+    /// A method may be called so often within a time. Further calls are answered with 429.
+    pub fn limit(&self, method: &'static str, calls: usize, within: Duration) {
+        self.change(|workspace| workspace.limit(method, calls, within));
+    }
+
+    /// The most messages in a page, as for apps that are distributed outside the Marketplace.
+    pub fn set_longest_page(&self, messages: usize) {
+        self.change(|workspace| workspace.longest_page = messages);
+    }
+
+    /// How far its clock is ahead of this machine's, in milliseconds.
+    pub fn set_clock_ahead(&self, ms: i64) {
+        self.change(|workspace| workspace.ahead_ms = ms);
+    }
+
     /// Answers the next request with this, whatever it is. Several answers are queued.
     pub fn answer_with(&self, reply: Reply) {
         self.server.answer_with(reply);
@@ -94,7 +170,7 @@ impl FakeSlack {
         self.server.look(|state| state.requests.clone())
     }
 
-    /// The accepted messages.
+    /// The messages that were accepted through the API or the webhook.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.server.look(|state| state.messages.clone())
@@ -111,6 +187,12 @@ impl FakeSlack {
     ) -> anyhow::Result<()> {
         self.server.wait_until(done, deadline)
     }
+
+    fn change<T: Default>(&self, change: impl FnOnce(&mut Workspace) -> T) -> T {
+        let mut changed = T::default();
+        self.server.change(|state| changed = change(&mut state.workspace));
+        changed
+    }
 }
 
 /// The records of the fake.
@@ -121,8 +203,11 @@ pub struct SlackState {
     pub requests: Vec<Request>,
     /// Messages that contain this are rejected.
     refused: Option<String>,
-    /// The accepted messages.
+    /// The messages that were accepted through the API or the webhook.
     pub messages: Vec<Message>,
+    /// The number of messages that were deleted.
+    pub deleted: usize,
+    workspace: Workspace,
 }
 
 /// An accepted message.
@@ -145,12 +230,24 @@ impl Service for SlackState {
         let Some(method) = request.path.strip_prefix("/api/") else {
             return Reply::status(404);
         };
-        let answered = match authorized(request) {
-            Ok(()) => self.call(method, request),
-            Err(word) => Err(word),
-        };
-        let body = answered.unwrap_or_else(|word| json!({"ok": false, "error": word}));
-        Reply::json(200, &body)
+        let at_ms = Duration::from_millis(self.workspace.now_ms());
+        let date = httpdate::fmt_http_date(UNIX_EPOCH + at_ms);
+        if let Err(seconds) = self.workspace.count(method) {
+            let body = json!({"ok": false, "error": "ratelimited"});
+            let reply = Reply::json(429, &body).header("Retry-After", &seconds.to_string());
+            return reply.header("Date", &date);
+        }
+        let answered = token(request)
+            .map_err(Refusal::from)
+            .and_then(|token| self.call(&token, method, request));
+        let body = answered.unwrap_or_else(|refusal| {
+            let mut body = json!({"ok": false, "error": refusal.word});
+            for (name, value) in refusal.more.as_object().into_iter().flatten() {
+                body[name] = value.clone();
+            }
+            body
+        });
+        Reply::json(200, &body).header("Date", &date)
     }
 
     fn record(&mut self, request: Request) {
@@ -158,14 +255,10 @@ impl Service for SlackState {
     }
 }
 
-/// Checks that the request has the token of the app.
-fn authorized(request: &Request) -> Result<(), &'static str> {
+/// The token of the request.
+fn token(request: &Request) -> Result<String, &'static str> {
     let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    match bearer {
-        None => Err("not_authed"),
-        Some(token) if token == FakeSlack::TOKEN => Ok(()),
-        Some(_) => Err("invalid_auth"),
-    }
+    bearer.map(str::to_owned).ok_or("not_authed")
 }
 
 impl SlackState {
@@ -188,28 +281,6 @@ impl SlackState {
         }
     }
 
-    /// Calls a method of the Web API.
-    fn call(&mut self, method: &str, request: &Request) -> Result<Value, &'static str> {
-        match method {
-            "auth.test" => Ok(json!({
-                "ok": true, "url": "https://test.slack.com/", "team": "Test", "user": "zibrato",
-                "team_id": "T0TEAM", "user_id": "U0ZIBRATO", "bot_id": "B0ZIBRATO",
-            })),
-            "chat.postMessage" => self.post(&fields(request)?),
-            "conversations.list" => {
-                let shown = CHANNELS.iter().map(|channel| {
-                    json!({"id": channel.id, "name": channel.name,
-                        "is_archived": channel.refusal == Some("is_archived"),
-                        "is_member": channel.refusal.is_none()})
-                });
-                let shown: Vec<_> = shown.collect();
-                Ok(json!({"ok": true, "channels": shown,
-                    "response_metadata": {"next_cursor": ""}}))
-            }
-            _ => Err("unknown_method"),
-        }
-    }
-
     fn message(&self, fields: &Map<String, Value>) -> Result<(String, Value), &'static str> {
         let (text, blocks) = message(fields)?;
         let shown = blocks.to_string();
@@ -218,30 +289,13 @@ impl SlackState {
             _ => Ok((text, blocks)),
         }
     }
-
-    fn post(&mut self, fields: &Map<String, Value>) -> Result<Value, &'static str> {
-        let wanted = fields.get("channel").and_then(Value::as_str).unwrap_or_default();
-        let name = wanted.strip_prefix('#').unwrap_or(wanted);
-        let channel = CHANNELS.iter().find(|known| known.id == wanted || known.name == name);
-        let channel = channel.ok_or("channel_not_found")?;
-        if let Some(word) = channel.refusal {
-            return Err(word);
-        }
-        let (text, blocks) = self.message(fields)?;
-        let ts = format!("1700000000.{:06}", self.messages.len() + 1);
-        let mut answer = json!({"ok": true, "channel": channel.id, "ts": ts,
-            "message": {"type": "message", "text": text, "ts": ts}});
-        if text.chars().count() > MAX_TEXT {
-            answer["warning"] = "message_truncated".into();
-        }
-        let text = text.chars().take(MAX_TEXT).collect();
-        self.messages.push(Message { channel: Some(channel.id.to_owned()), text, blocks });
-        Ok(answer)
-    }
 }
 
 /// The fields of a call, from a JSON or a form body; in a form, lists are JSON texts.
 fn fields(request: &Request) -> Result<Map<String, Value>, &'static str> {
+    if request.body.is_empty() {
+        return Ok(Map::new());
+    }
     if request.is("application/json") {
         return match &request.json {
             Some(Value::Object(fields)) => Ok(fields.clone()),

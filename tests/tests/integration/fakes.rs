@@ -5,6 +5,7 @@ mod slack;
 
 use std::error::Error;
 use std::process::Command;
+use std::time::Duration;
 use zibrato::window::Window;
 use zibrato::wire::Line;
 use zibrato_tests::fake::{FakeLibrato, FakeSlack, Reply};
@@ -86,6 +87,9 @@ fn the_client_of_slack_works_with_the_fake() {
     let fake = FakeSlack::start().unwrap();
     let limited = serde_json::json!({"ok": false, "error": "ratelimited"});
     fake.answer_with(Reply::json(429, &limited).header("Retry-After", "7"));
+    fake.limit("users.info", 50, Duration::from_secs(60));
+    fake.set_scopes("xoxb-hushfew", &["chat:write"]);
+    fake.revoke("xoxb-hushgone", true);
     assert_eq!(
         prove("prove_slack.py", &fake.url()),
         [
@@ -98,11 +102,21 @@ fn the_client_of_slack_works_with_the_fake() {
             "post_elsewhere",
             "post_too_much",
             "list_channels",
+            "info_and_join",
+            "history",
+            "threads",
+            "update_and_delete",
+            "long_texts",
+            "users",
+            "scopes",
+            "revoked",
+            "too_many",
             "webhook",
             "webhook_errors",
         ]
     );
-    let messages = fake.messages();
+    let mut messages = fake.messages();
+    messages.retain(|message| message.channel.as_deref() != Some("G0PRIVATE"));
     let texts: Vec<&str> = messages.iter().map(|message| &*message.text).collect();
     assert_eq!(texts, ["Digest: cpu", "hello", "fallback"]);
     assert_eq!(messages[0].blocks[1]["text"]["text"], "*cpu* `▁▅█`");

@@ -47,6 +47,8 @@ mod refusals;
 mod scopes;
 mod security;
 mod shapes;
+mod slack_cases;
+mod slack_client;
 mod starts;
 mod statsd_names;
 mod streams;

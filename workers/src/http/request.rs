@@ -1,6 +1,7 @@
 //! Requests other than those of workers: any method, any place on the server, whole answers.
 
 use super::proxy::ProxyError;
+use super::retry::Again;
 use super::{Answer, Cut, HttpClient, Method, RequestError, Unanswered, Uri};
 use std::error::Error;
 use std::time::Duration;
@@ -21,19 +22,16 @@ impl HttpClient {
 }
 
 impl Unanswered {
-    /// Whether the server may have received the request.
-    pub(crate) const fn has_arrived(&self) -> bool {
-        self.touched
-    }
-
-    /// Whether another attempt can succeed only after somebody has fixed something.
-    pub(crate) const fn needs_operator(&self) -> bool {
-        matches!(
-            self.why,
+    /// Whether another attempt makes sense: not before somebody has fixed something, and otherwise if
+    /// the server cannot have received the request, or if it may receive it twice.
+    pub(crate) const fn again(&self) -> Again {
+        match self.why {
             RequestError::Certificate { .. }
-                | RequestError::NoTls(_)
-                | RequestError::Proxy(ProxyError::Credentials(_))
-        )
+            | RequestError::NoTls(_)
+            | RequestError::Proxy(ProxyError::Credentials(_)) => Again::Never,
+            _ if self.touched => Again::IfSafe,
+            _ => Again::After(None),
+        }
     }
 
     /// The time without an answer.

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use super::words::{ErrorKind, explained, kind_of};
 use crate::SendError;
 use crate::http::Answer;
 use crate::secret::Secret;
@@ -11,7 +12,7 @@ use ureq::http::Uri;
 use zibrato::daemon::one_line;
 
 /// The wait after a rate limit without a time.
-const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);
+pub(super) const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 enum Class {
@@ -25,54 +26,18 @@ enum Class {
     Unknown,
 }
 
-/// The meaning of the Web API's error codes. An entry that ends in `*` matches all codes with this
-/// prefix. For any other code the status decides; if that is a success, the class is
-/// [`Class::Reject`], because a retry would give the same answer.
-const WORDS: &[(&str, Class)] = &[
-    ("account_inactive", Class::Stop),
-    ("channel_not_found", Class::Stop),
-    ("fatal_error", Class::Retry),
-    ("internal_error", Class::Retry),
-    ("invalid_auth", Class::Stop),
-    ("invalid_blocks*", Class::Reject),
-    ("is_archived", Class::Stop),
-    ("message_limit_exceeded", Class::Stop),
-    ("missing_scope", Class::Stop),
-    ("msg_blocks_too_long", Class::Reject),
-    ("msg_too_long", Class::Reject),
-    ("no_permission", Class::Stop),
-    ("no_text", Class::Reject),
-    ("not_allowed_token_type", Class::Stop),
-    ("not_authed", Class::Stop),
-    ("not_in_channel", Class::Stop),
-    ("rate_limited", Class::Retry),
-    ("ratelimited", Class::Retry),
-    ("request_timeout", Class::Retry),
-    ("restricted_action*", Class::Stop),
-    ("service_unavailable", Class::Retry),
-    ("token_expired", Class::Stop),
-    ("token_revoked", Class::Stop),
-    ("too_many_attachments", Class::Reject),
-];
-
-/// The remedies for error codes that an operator can fix.
-const HINTS: &[(&str, &str)] = &[
-    (
-        "account_inactive",
-        "the token's account is closed: create a new token, and give it with --token-file",
-    ),
-    ("channel_not_found", "check --channel, and invite the app if the channel is private"),
-    ("invalid_auth", "check --token-file (or --token)"),
-    ("is_archived", "the channel is archived; choose another one with --channel"),
-    ("message_limit_exceeded", "the workspace accepts no more messages: check its plan"),
-    ("missing_scope", "give the app the scope chat:write, and reinstall it"),
-    ("no_permission", "give the app the scope chat:write, and let it post in the channel"),
-    ("not_allowed_token_type", "give a bot token (xoxb-…) with --token-file"),
-    ("not_authed", "check --token-file (or --token)"),
-    ("not_in_channel", "invite the app to the channel"),
-    ("token_expired", "create a new token, and give it with --token-file"),
-    ("token_revoked", "create a new token, and give it with --token-file"),
-];
+impl Class {
+    /// The class of an error code. For a code that is not known the status decides; if that is a
+    /// success, the class is [`Self::Reject`], because a retry would give the same answer.
+    fn of(word: &str) -> Option<Self> {
+        match kind_of(word)? {
+            ErrorKind::RateLimited | ErrorKind::Transient => Some(Self::Retry),
+            ErrorKind::Access | ErrorKind::Channel => Some(Self::Stop),
+            ErrorKind::Message => Some(Self::Reject),
+            ErrorKind::Cursor | ErrorKind::Gone | ErrorKind::Other | ErrorKind::Undeletable => None,
+        }
+    }
+}
 
 /// An answer that is not a success.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +63,8 @@ pub(super) fn judge_api(
     let Some(word) = text_of("error") else {
         return Err(by_status(answer, secrets, now_ms));
     };
-    let mut text = word.to_owned();
-    if let (Some(needed), Some(provided)) = (text_of("needed"), text_of("provided")) {
-        text = format!("{word}: the token has {provided} and needs {needed}");
-    } else if let Some((_, hint)) = HINTS.iter().find(|(known, _)| *known == word) {
-        text = format!("{word}: {hint}");
-    }
-    let class = match (answer.status, class_of(word)) {
+    let text = explained(word, text_of("needed").zip(text_of("provided")));
+    let class = match (answer.status, Class::of(word)) {
         (429 | 500..=599, _) => Class::Retry,
         (_, Some(class)) => class,
         (200..=299, None) => Class::Reject,
@@ -124,14 +84,6 @@ pub(super) fn judge_webhook(
         return Ok(());
     }
     Err(by_status(answer, secrets, now_ms))
-}
-
-fn class_of(word: &str) -> Option<Class> {
-    let matches = |known: &str| match known.strip_suffix('*') {
-        Some(beginning) => word.starts_with(beginning),
-        None => word == known,
-    };
-    WORDS.iter().find(|(known, _)| matches(known)).map(|(_, class)| *class)
 }
 
 const fn by_status_alone(answer: &Answer) -> Class {
@@ -188,14 +140,14 @@ fn error(
 }
 
 /// The host that a redirect leads to, if it names one. The rest of the address may be a secret.
-fn redirect_host(answer: &Answer) -> Option<String> {
+pub(super) fn redirect_host(answer: &Answer) -> Option<String> {
     let place = answer.header("location")?.trim().parse::<Uri>().ok()?;
     place.host().map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{WORDS, judge_api, judge_webhook, redirect_host};
+    use super::{judge_api, judge_webhook, redirect_host};
     use crate::http::Answer;
     use crate::{Secret, SendError};
     use std::error::Error;
@@ -314,11 +266,6 @@ mod tests {
             ),
             "{redirected}"
         );
-    }
-
-    #[test]
-    fn the_table_of_words_is_in_order() {
-        assert!(WORDS.is_sorted_by(|a, b| a.0 < b.0));
     }
 
     #[test]

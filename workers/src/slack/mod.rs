@@ -2,10 +2,12 @@
 
 mod answer;
 pub mod bus;
+pub mod client;
 mod digest;
 mod format;
 mod history;
 mod part;
+mod words;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::secret::{GivenSecret, Secret};

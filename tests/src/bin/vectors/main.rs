@@ -95,6 +95,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("statsd_js", statsd::check),
     ("statsd_prefix", prefixes::check),
     ("ts-compare", slack::check_ts),
+    ("web-api", slack::check_call),
     ("zibrato", python_zibrato::check),
 ];
 

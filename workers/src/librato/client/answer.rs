@@ -3,10 +3,10 @@
 //! Pure.
 
 use super::auth::Credentials;
-use super::error::{ApiError, Error};
+use super::error::{ApiError, Error, Failed};
 use super::payload::ErrorPayload;
 use super::rate_limits::RateLimits;
-use super::retry::{Again, Failed};
+use crate::http::retry::Again;
 use crate::http::{Answer, Cut};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

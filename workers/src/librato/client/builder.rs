@@ -3,9 +3,9 @@
 use super::auth::{Credentials, Service};
 use super::connection::{Client, Shared};
 use super::rate_limits::RateLimits;
-use super::retry::RetryPolicy;
 use super::sanitize::Sanitizer;
 use super::tags::Tags;
+use crate::http::retry::RetryPolicy;
 use crate::http::{Endpoint, HttpClient, Settings, user_agent};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -2,13 +2,13 @@
 
 use super::answer::{Success, judge};
 use super::auth::{Credentials, Service};
-use super::error::Error;
+use super::error::{Error, Failed};
 use super::rate_limits::RateLimits;
 use super::request::{Request, Verb};
-use super::retry::{Again, Attempts, Failed, RetryPolicy};
 use super::sanitize::Sanitizer;
 use super::tags::Tags;
 use crate::backoff::roll;
+use crate::http::retry::{Attempts, RetryPolicy};
 use crate::http::{Answer, Cut, HttpClient, Method, Unanswered, Uri};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -159,11 +159,7 @@ impl Shared {
 }
 
 fn unanswered(unanswered: Unanswered) -> Failed {
-    let again = match (unanswered.needs_operator(), unanswered.has_arrived()) {
-        (true, _) => Again::Never,
-        (false, true) => Again::IfSafe,
-        (false, false) => Again::After(None),
-    };
+    let again = unanswered.again();
     let error = match unanswered.timeout() {
         Some(after) => Error::Timeout(after),
         None => Error::Connection(unanswered.into_cause()),

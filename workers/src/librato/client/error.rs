@@ -7,6 +7,9 @@ use super::payload::ErrorPayload;
 use super::rate_limits::RateLimits;
 use std::time::Duration;
 
+/// An attempt that failed.
+pub(super) type Failed = crate::http::retry::Failed<Error>;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call failed.

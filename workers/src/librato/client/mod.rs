@@ -60,7 +60,6 @@ mod payload;
 mod queue;
 mod rate_limits;
 mod request;
-mod retry;
 mod sanitize;
 mod services;
 mod spaces;
@@ -75,6 +74,7 @@ mod tags;
 mod examples_of_the_page {}
 
 // The public interface is:
+pub use crate::http::retry::RetryPolicy;
 pub use aggregator::Aggregator;
 pub use alert::{Alert, AlertAttributes, AlertStatus};
 pub use alerts::Alerts;
@@ -101,7 +101,6 @@ pub use page::{ListQuery, Page, PageInfo, Pages, Sort};
 pub use payload::{ErrorPayload, FieldError};
 pub use queue::{Queue, Rejected};
 pub use rate_limits::{RateLimit, RateLimits};
-pub use retry::RetryPolicy;
 pub use sanitize::sanitize_metric_name;
 pub use services::{Service, Services};
 pub use spaces::{ChartId, Space, Spaces};

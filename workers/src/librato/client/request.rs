@@ -3,6 +3,8 @@
 //! Pure.
 
 use super::error::Error;
+use crate::http::form::{escape, form_encode};
+use crate::http::retry::Repeat;
 use serde::Serialize;
 
 /// The method of a request.
@@ -12,15 +14,6 @@ pub(super) enum Verb {
     Get,
     Post,
     Put,
-}
-
-/// What may be done if the fate of a request is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// It creates something, and would create it twice.
-    Never,
-    /// Twice has the effect of once, or, for measurements, is better than never.
-    Safe,
 }
 
 /// A request to the API.
@@ -112,33 +105,6 @@ fn path(segments: &[&str]) -> Result<String, Error> {
         );
     }
     Ok(path)
-}
-
-/// Escapes a text as forms do.
-fn form_encode(text: &str, into: &mut String) {
-    let mut words = text.split(' ');
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if let Some(first) = words.next() {
-        escape(first, is_plain, into);
-    }
-    for word in words {
-        into.push('+');
-        escape(word, is_plain, into);
-    }
-}
-
-fn escape(text: &str, is_plain: impl Fn(u8) -> bool, into: &mut String) {
-    for byte in text.bytes() {
-        if is_plain(byte) {
-            into.push(byte.into());
-        } else {
-            let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
-            let digits =
-                [digit(byte >> 4), digit(byte & 15)].map(|digit| digit.to_ascii_uppercase());
-            into.push('%');
-            into.extend(digits);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Messages and requests of Slack: kinds `message-parse`, `escape-outbound`, `decode-inbound`,
-//! `chunk-outbound`, `ts-compare`, `sparkline`.
+//! `chunk-outbound`, `ts-compare`, `sparkline`, `web-api`.
 //!
 //! The strict readings of messages are compared, not what carbon-slack did.
 
+mod calls;
 mod texts;
 
+pub(crate) use calls::check as check_call;
 pub(crate) use texts::{
     check_chunks, check_decode, check_escape, check_message, check_sparkline, check_ts,
 };
@@ -17,4 +19,5 @@ pub(crate) const KINDS: &[&str] = &[
     "message-parse",
     "sparkline",
     "ts-compare",
+    "web-api",
 ];

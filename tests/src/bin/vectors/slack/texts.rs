@@ -47,8 +47,8 @@ pub(crate) fn check_message(case: &Value) -> anyhow::Result<Outcome> {
         && expected.iter().zip(&contents.points).all(|((name, value, time), point)| {
             *name == point.name && is_equal(*value, point.value) && *time == Some(point.time)
         });
-    let found: Vec<_> = contents.rejected.iter().map(|r| (r.line.clone(), r.why.word().to_owned()));
-    let found: Vec<_> = found.collect();
+    let found = contents.rejected.iter();
+    let found: Vec<_> = found.map(|line| (line.line.clone(), line.why.word().to_owned())).collect();
     if !same_points {
         differences.fail(format!("points: expected {expected:?}, found {:?}", contents.points));
     }

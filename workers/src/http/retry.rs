@@ -1,9 +1,7 @@
-//! When a request is sent again.
+//! When a client of an API sends a request again.
 //!
 //! Pure.
 
-use super::error::Error;
-use super::request::Repeat;
 use crate::backoff::{Backoff, Pace};
 use std::time::Duration;
 
@@ -69,16 +67,25 @@ impl RetryPolicy {
     }
 }
 
+/// What may be done if the fate of a request is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It creates something, and would create it twice.
+    Never,
+    /// Twice has the effect of once, or, for measurements, is better than never.
+    Safe,
+}
+
 /// An attempt that failed.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) error: Error,
-    pub(super) again: Again,
+pub(crate) struct Failed<E> {
+    pub(crate) error: E,
+    pub(crate) again: Again,
 }
 
 /// Whether another attempt makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(crate) enum Again {
     /// The error is final.
     Never,
     /// The request was not processed; the server may have said how long to wait.
@@ -89,20 +96,20 @@ pub(super) enum Again {
 
 /// The attempts of one request.
 #[derive(Debug)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     policy: RetryPolicy,
     backoff: Backoff,
     made: u32,
 }
 
 impl Attempts {
-    pub(super) fn new(policy: &RetryPolicy) -> Self {
+    pub(crate) fn new(policy: &RetryPolicy) -> Self {
         let backoff = Backoff::new(Pace::new(policy.first, LONGEST_WAIT));
         Self { policy: policy.clone(), backoff, made: 0 }
     }
 
     /// The wait before the next attempt, if there is one. `dice` is a random number from 0 to 1.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         again: Again,
         repeat: Repeat,
