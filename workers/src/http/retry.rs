@@ -16,6 +16,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// request that creates something (an alert, a chart, an annotation) is sent again only if it was
 /// certainly not processed. Other rejections are final.
 ///
+/// All attempts of a POST have the same random `Idempotency-Key`. A server that knows this header, such
+/// as the Librato intake of a Zibrato broker, takes one of them. Other servers may take measurements
+/// twice whose answer was lost.
+///
 /// ```
 /// use std::time::Duration;
 /// use zibrato_workers::librato::client::RetryPolicy;

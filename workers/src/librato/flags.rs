@@ -37,8 +37,8 @@ pub struct LibratoFlags {
     #[arg(long, value_name = "FILE")]
     pub apitoken_file: Option<PathBuf>,
 
-    /// Base URL of the API; /v1/metrics is appended, or /v1/measurements with --api tagged. http:// is
-    /// accepted for this machine only
+    /// Base URL of the API, with or without /v1; /v1/metrics is appended, or /v1/measurements with --api
+    /// tagged. http:// is accepted for this machine only
     #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
     pub api_url: String,
 
@@ -235,9 +235,26 @@ pub struct LibratoPercentilesError {
     pub text: String,
 }
 
+/// The base URL without a slash or `/v1` at its end.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn base(api_url: &str) -> Result<&str, String> {
+    let base = api_url.trim().trim_end_matches('/');
+    if base.contains(['?', '#']) {
+        return Err(format!("--api-url {base}: has a query or a fragment; leave it out"));
+    }
+    let base = base.strip_suffix("/v1").unwrap_or(base);
+    if base.ends_with("/metrics") || base.ends_with("/measurements") {
+        let why = "is the address of a part of the API; leave out what follows /v1";
+        return Err(format!("--api-url {base}: {why}"));
+    }
+    Ok(base)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CommonTag, LibratoPercentiles};
+    use super::{CommonTag, LibratoPercentiles, base};
 
     #[test]
     fn percentiles_are_decimal_numbers_from_0_to_100() {
@@ -258,6 +275,25 @@ mod tests {
         assert_eq!("a = b=c".parse::<CommonTag>().unwrap().to_string(), "a=b=c");
         for bad in ["", "a", "=b", "a=", " = "] {
             assert!(bad.parse::<CommonTag>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_base_url_is_given_with_or_without_its_version() {
+        for (url, expected) in [
+            ("http://h:1", "http://h:1"),
+            (" http://h:1/ ", "http://h:1"),
+            ("http://h:1/v1/", "http://h:1"),
+            ("https://h/librato/v1", "https://h/librato"),
+        ] {
+            assert_eq!(base(url), Ok(expected), "{url}");
+        }
+        for (bad, part) in [
+            ("http://h/?x", "query"),
+            ("http://h/v1/metrics", "what follows /v1"),
+            ("http://h/v1/measurements/", "what follows /v1"),
+        ] {
+            assert!(base(bad).unwrap_err().contains(part), "{bad}");
         }
     }
 }

@@ -249,7 +249,7 @@ fn open(
         Api::Source => "metrics",
         Api::Tagged => "measurements",
     };
-    let base = flags.api_url.trim().trim_end_matches('/');
+    let base = flags::base(&flags.api_url).map_err(|why| wrong(&why))?;
     let endpoint = Endpoint::parse("--api-url", &format!("{base}/v1/{path}"))?;
     let place = Endpoint::parse("--api-url", &format!("{base}/v1/metrics?length=1"))?;
     let basic = STANDARD.encode(format!("{}:{}", username.expose(), token.expose()));

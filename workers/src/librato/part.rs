@@ -86,11 +86,13 @@ pub(super) fn is_cut(answer: &[u8]) -> bool {
 /// The points that a successful answer reports as rejected; `None` if it reports none.
 pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
-    let errors = answer.get("errors").filter(|errors| match errors {
+    let is_full = |errors: &&Value| match errors {
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    });
+        Value::String(text) => !text.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    };
+    let errors = ["errors", "error"].iter().find_map(|field| answer.get(field).filter(is_full));
     let failed = answer.pointer("/measurements/summary/failed").and_then(Value::as_u64);
     let failed = failed.filter(|failed| *failed > 0);
     if errors.is_none() && failed.is_none() {

@@ -5,6 +5,7 @@
 use super::condition::Condition;
 use super::extra::Extra;
 use super::id::Id;
+use super::lenient::{or_default, whole};
 use super::services::Service;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,35 +26,35 @@ pub struct Alert {
     /// The name: up to 255 characters of `A-Z a-z 0-9 . : -`.
     pub name: String,
     /// Whether the conditions are about measurements with tags.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub md: bool,
     /// More about it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub attributes: AlertAttributes,
     /// The version of its format.
-    #[serde(default = "version")]
+    #[serde(default = "version", deserialize_with = "version_if_any")]
     pub version: u8,
     /// What it means.
     #[serde(default)]
     pub description: Option<String>,
     /// The number of seconds after which it may fire again, a multiple of 60. The default of the server
     /// is 600.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub rearm_seconds: Option<u64>,
     /// Whether it can fire.
-    #[serde(default = "active")]
+    #[serde(default = "active", deserialize_with = "active_if_any")]
     pub active: bool,
     /// Whom it tells. Only identifiers are sent.
     #[serde(default, serialize_with = "identifiers", deserialize_with = "services")]
     pub services: Vec<Service>,
     /// When it fires: if all of them hold. One that is sent without conditions loses those that it has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub conditions: Vec<Condition>,
     /// When it was created, in Unix seconds. It is not sent back.
-    #[serde(default, skip_serializing)]
+    #[serde(default, deserialize_with = "whole", skip_serializing)]
     pub created_at: Option<u64>,
     /// When it was changed, in Unix seconds. It is not sent back.
-    #[serde(default, skip_serializing)]
+    #[serde(default, deserialize_with = "whole", skip_serializing)]
     pub updated_at: Option<u64>,
     /// Other fields.
     #[serde(flatten)]
@@ -90,6 +91,14 @@ const fn version() -> u8 {
 
 const fn active() -> bool {
     true
+}
+
+fn version_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(version))
+}
+
+fn active_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(active))
 }
 
 impl Alert {

@@ -104,7 +104,9 @@ impl Success {
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         };
         let failed = value.pointer("/measurements/summary/failed").and_then(Value::as_u64);
-        if !value.get("errors").is_some_and(is_full) && failed.unwrap_or_default() == 0 {
+        let is_rejected =
+            ["error", "errors"].iter().any(|field| value.get(field).is_some_and(is_full));
+        if !is_rejected && failed.unwrap_or_default() == 0 {
             return Ok(());
         }
         let payload = ErrorPayload::read(&self.body, |text| credentials.redact(text));
@@ -197,6 +199,9 @@ mod tests {
             (r#"{"errors":[]}"#, Ok(())),
             (r#"{"measurements":{"summary":{"failed":0}}}"#, Ok(())),
             (r#"{"errors":["a is invalid"]}"#, Err("[202] a is invalid")),
+            (r#"{"errors":"a is invalid"}"#, Err("[202] a is invalid")),
+            (r#"{"error":"a is invalid"}"#, Err("[202] a is invalid")),
+            (r#"{"error":null,"errors":{}}"#, Ok(())),
             (
                 r#"{"measurements":{"summary":{"failed":1}}}"#,
                 Err(r#"[202] {"measurements":{"summary":{"failed":1}}}"#),

@@ -120,7 +120,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a request is sent again. Defaults to four times within two minutes.
+    /// How often a request is sent again. Defaults to five attempts within two minutes.
     pub fn retries(mut self, policy: RetryPolicy) -> Self {
         self.retries = policy;
         self

@@ -4,6 +4,7 @@
 
 use super::extra::Extra;
 use super::id::Id;
+use super::lenient::whole;
 use super::number::Number;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -39,7 +40,7 @@ pub struct Condition {
     pub summary_function: Option<String>,
     /// The number of seconds for which it must hold, 60 to 3600. If there is none, one reading is
     /// enough.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub duration: Option<u64>,
     /// The number to compare with, unless the condition is about absence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,15 +188,23 @@ fn object_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TagF
     #[serde(untagged)]
     enum Given {
         List(Vec<TagFilter>),
-        // With a value for each name.
-        Map(std::collections::BTreeMap<String, String>),
+        // With a value, or several, for each name.
+        Map(std::collections::BTreeMap<String, Values>),
     }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Values {
+        One(String),
+        Several(Vec<String>),
+    }
+    let filter = |(name, values)| match values {
+        Values::One(value) => TagFilter::new(name, [value]),
+        Values::Several(values) => TagFilter::new(name, values),
+    };
     Ok(match Option::<Given>::deserialize(deserializer)? {
         None => Vec::new(),
         Some(Given::List(list)) => list,
-        Some(Given::Map(map)) => {
-            map.into_iter().map(|(name, value)| TagFilter::new(name, [value])).collect()
-        }
+        Some(Given::Map(map)) => map.into_iter().map(filter).collect(),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::http::retry::{Attempts, RetryPolicy};
 use crate::http::{Answer, Cut, HttpClient, Method, Unanswered, Uri};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -99,9 +100,12 @@ impl Client {
         let url = format!("{}/{}{question}{}", shared.base, request.path, request.query);
         let uri: Uri = url.parse().map_err(|_| Error::InvalidAddress(request.path.clone()))?;
         let compressed = request.body.as_deref().and_then(|body| shared.compressed(body));
+        // The same for all attempts, so that a server that knows the header takes one of them.
+        let key = (request.verb == Verb::Post).then(random_key);
         let (mut attempts, begun) = (Attempts::new(&shared.retries), Instant::now());
         loop {
-            let failed = match shared.attempt(request, &uri, compressed.as_deref()) {
+            let failed = match shared.attempt(request, &uri, compressed.as_deref(), key.as_deref())
+            {
                 Ok(success) => return Ok(success),
                 Err(failed) => failed,
             };
@@ -129,11 +133,13 @@ impl Shared {
         request: &Request,
         uri: &Uri,
         compressed: Option<&[u8]>,
+        key: Option<&str>,
     ) -> Result<Success, Failed> {
         let mut headers = vec![("Authorization", self.credentials.authorization.expose())];
         if request.body.is_some() {
             headers.push(("Content-Type", "application/json"));
         }
+        headers.extend(key.map(|key| ("Idempotency-Key", key)));
         if compressed.is_some() {
             headers.push(("Content-Encoding", "gzip"));
         }
@@ -156,6 +162,12 @@ impl Shared {
         }
         judge(answer, cut, &self.credentials, clock::unix_ms())
     }
+}
+
+fn random_key() -> String {
+    // The standard library seeds each state from the system's randomness.
+    let state = RandomState::new();
+    format!("{:016x}{:016x}", state.hash_one(0_u8), state.hash_one(1_u8))
 }
 
 fn unanswered(unanswered: Unanswered) -> Failed {

@@ -3,6 +3,7 @@
 use super::connection::Client;
 use super::error::Error;
 use super::extra::Extra;
+use super::lenient::whole;
 use super::number::Number;
 use super::request::Request;
 use super::span::Span;
@@ -98,7 +99,7 @@ pub struct SeriesList {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The interval of the measurements, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub resolution: Option<u64>,
     /// A series for each set of tags.
     pub series: Vec<Series>,

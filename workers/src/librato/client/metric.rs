@@ -4,6 +4,7 @@
 
 use super::attributes::Attributes;
 use super::extra::Extra;
+use super::lenient::{or_default, whole};
 use super::number::Number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ pub struct Metric {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<MetricKind>,
     /// The interval between its measurements, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub period: Option<u64>,
     /// How it is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +35,14 @@ pub struct Metric {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub composite: Option<String>,
     /// The time by which the measurements of a composite metric are late, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub source_lag: Option<u64>,
     /// The interval of the measurements in this answer, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub resolution: Option<u64>,
     /// Measurements by source, if they were asked for. Those without a source are under
     /// `unassigned`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub measurements: BTreeMap<String, Vec<Point>>,
     /// Whether there are more measurements.
     #[serde(skip_serializing_if = "Option::is_none")]

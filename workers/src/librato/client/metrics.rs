@@ -290,8 +290,7 @@ impl Metrics<'_> {
         names: impl IntoIterator<Item = N>,
         properties: &MetricProperties,
     ) -> Result<Completion, Error> {
-        let names = names.into_iter().map(|name| self.0.sanitized(name.as_ref()));
-        let body = Names { names: names.collect::<Vec<_>>(), properties: Some(properties) };
+        let body = Names { names: self.all_named(names)?, properties: Some(properties) };
         let request = Request::put(&["metrics"])?.with_body(&body)?;
         Ok(Completion::of(&self.0.call(&request)?))
     }
@@ -306,7 +305,7 @@ impl Metrics<'_> {
         pattern: &str,
         properties: &MetricProperties,
     ) -> Result<Completion, Error> {
-        let body = Names { names: pattern, properties: Some(properties) };
+        let body = Names { names: named(pattern)?, properties: Some(properties) };
         let request = Request::put(&["metrics"])?.with_body(&body)?;
         Ok(Completion::of(&self.0.call(&request)?))
     }
@@ -335,8 +334,7 @@ impl Metrics<'_> {
         &self,
         names: impl IntoIterator<Item = N>,
     ) -> Result<Completion, Error> {
-        let names = names.into_iter().map(|name| self.0.sanitized(name.as_ref()));
-        let body = Names { names: names.collect::<Vec<_>>(), properties: None };
+        let body = Names { names: self.all_named(names)?, properties: None };
         let request = Request::delete(&["metrics"])?.with_body(&body)?;
         Ok(Completion::of(&self.0.call(&request)?))
     }
@@ -347,10 +345,22 @@ impl Metrics<'_> {
     /// # Errors
     /// If the server rejects the request or does not answer.
     pub fn delete_matching(&self, pattern: &str) -> Result<Completion, Error> {
-        let body = Names { names: pattern, properties: None };
+        let body = Names { names: named(pattern)?, properties: None };
         let request = Request::delete(&["metrics"])?.with_body(&body)?;
         Ok(Completion::of(&self.0.call(&request)?))
     }
+
+    fn all_named<N: AsRef<str>>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Vec<String>, Error> {
+        names.into_iter().map(|name| named(self.0.sanitized(name.as_ref()))).collect()
+    }
+}
+
+/// A name or a pattern, which must not be empty: a server could take it for all metrics.
+fn named<N: AsRef<str>>(name: N) -> Result<N, Error> {
+    if name.as_ref().is_empty() { Err(Error::InvalidAddress(String::new())) } else { Ok(name) }
 }
 
 /// The metrics that a request is about.

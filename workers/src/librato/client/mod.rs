@@ -50,6 +50,7 @@ mod event;
 mod extra;
 mod id;
 mod job;
+mod lenient;
 mod measurement;
 mod measurements;
 mod metric;

@@ -2,6 +2,7 @@
 
 use super::connection::Client;
 use super::error::Error;
+use super::lenient::whole;
 use super::request::Request;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,12 +90,16 @@ impl ListQuery {
 #[non_exhaustive]
 pub struct PageInfo {
     /// The number of objects that match.
+    #[serde(deserialize_with = "whole")]
     pub found: Option<u64>,
     /// The number of objects in this page.
-    pub length: u64,
+    #[serde(deserialize_with = "whole")]
+    pub length: Option<u64>,
     /// The number of objects before it.
-    pub offset: u64,
+    #[serde(deserialize_with = "whole")]
+    pub offset: Option<u64>,
     /// The number of all objects of this type.
+    #[serde(deserialize_with = "whole")]
     pub total: Option<u64>,
 }
 
@@ -168,8 +173,10 @@ impl Client {
 impl<T: DeserializeOwned> Pages<T> {
     fn turn(&mut self, offset: Option<u64>) -> Result<(), Error> {
         let page = self.client.page_at(self.path, &self.query, offset)?;
+        let items = page.items.len() as u64;
         self.page = page.items.into_iter();
         let Some(PageInfo { found, length, total, .. }) = page.query else { return Ok(()) };
+        let length = length.unwrap_or(items);
         let end = offset.unwrap_or_default().saturating_add(length);
         // What does not match the query is in the total, but never comes.
         let all = found.or(total).unwrap_or_default();
