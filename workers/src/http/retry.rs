@@ -8,8 +8,8 @@ use std::time::Duration;
 /// The longest wait before another attempt.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How often, and for how long, a client sends a request again after an answer of 500 and above or of
-/// 429, after a timeout, and after a lost connection.
+/// How often, and for how long, a client sends a request again after an answer of 500 and above (except
+/// 501) or of 429, after a timeout, and after a lost connection.
 ///
 /// Waits are random up to a limit that begins at a second and doubles up to a minute. If the server
 /// says how long to wait (`Retry-After`, or the end of an exhausted limit), the client does so. A

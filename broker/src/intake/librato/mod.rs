@@ -97,7 +97,7 @@ impl Intake for Librato {
         if matches!(self.access, Access::Open) {
             return Vec::new();
         }
-        let protection = "listen on loopback, behind a proxy with TLS";
+        let protection = "put a proxy with TLS in front";
         let exposed = |address| {
             let can = "read the tokens that clients send";
             Unprotected::new(FLAG, address).or(protection).for_those_who(can)

@@ -22,6 +22,9 @@ fn measurements_of_each_form_reach_subscribers() {
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let body = "gauges[0][name]=form&gauges[0][value]=3&source=s";
     assert_eq!(client.ask("POST", "/v1/metrics", form, body).status, 200);
+    // curl says so of any body.
+    let body = r#" {"gauges":{"curl":{"value":6}}}"#;
+    assert_eq!(client.ask("POST", "/v1/metrics.json", form, body).status, 200);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(br#"{"gauges":[{"name":"gzip","value":4}]}"#).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -46,6 +49,7 @@ fn measurements_of_each_form_reach_subscribers() {
             ("s json", 1.5),
             ("not_specified tagged;dc=eu", 2.0),
             ("s form", 3.0),
+            ("not_specified curl", 6.0),
             ("not_specified gzip", 4.0),
             ("not_specified zlib", 5.0),
             ("not_specified chunks", 12.5),

@@ -152,6 +152,18 @@ fn idle_connections_make_room_for_others() {
 }
 
 #[test]
+fn a_client_that_speaks_tls_is_told_so_in_the_log() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    client.send([22, 3, 1, 0, 200, 1]);
+    assert!(client.answer().is_none());
+    broker.until_rejected("tls", 1);
+    is_served(&broker);
+    let log = broker.stop();
+    assert!(log.iter().any(|line| line.contains("the client speaks HTTPS")), "{log:#?}");
+}
+
+#[test]
 fn strangers_with_slow_bodies_make_room_for_users() {
     let broker = Broker::start(&[]);
     let (begun, mut strangers) = (Instant::now(), Vec::new());

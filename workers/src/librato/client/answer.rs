@@ -44,6 +44,8 @@ pub(super) fn judge(
             let error = api_error(&answer, credentials, now_ms);
             let again = match code {
                 429 | 503 => Again::After(error.retry_after),
+                // The server does not have this part of the API.
+                501 => Again::Never,
                 500.. => Again::IfSafe,
                 _ => Again::Never,
             };
@@ -140,10 +142,10 @@ mod tests {
     fn the_status_decides_whether_another_attempt_makes_sense() {
         let again =
             |status, headers: &[(&str, &str)]| answer(status, headers, "", None).unwrap_err().again;
-        for status in [400, 401, 403, 404, 408, 409, 415, 422] {
+        for status in [400, 401, 403, 404, 408, 409, 415, 422, 501] {
             assert_eq!(again(status, &[]), Again::Never, "{status}");
         }
-        for status in [500, 501, 502, 504] {
+        for status in [500, 502, 504] {
             assert_eq!(again(status, &[]), Again::IfSafe, "{status}");
         }
         assert_eq!(again(503, &[]), Again::After(None));

@@ -32,11 +32,15 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 use zibrato::daemon::{Stop, Waker};
 
 /// Maximum time for the head of a request, and between two requests of a connection. It is longer than
 /// the minute after which many clients send again.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The first byte of a client that speaks TLS: the type of a record, RFC 8446, section 5.1.
+const TLS_HANDSHAKE: u8 = 22;
 
 /// Maximum size of the head of a request, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
@@ -138,8 +142,20 @@ fn open(stream: TcpStream, sender: SocketAddr, shared: &Rc<Shared>) {
     connections.add(id, use_of, task.abort_handle());
 }
 
+/// Whether a client begins with TLS. Waits for its first byte.
+async fn speaks_tls(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    let peeked = timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first == [TLS_HANDSHAKE]
+}
+
 /// Answers the requests of a connection.
 async fn converse(stream: TcpStream, sender: SocketAddr, use_of: Rc<Use>, shared: Rc<Shared>) {
+    if speaks_tls(&stream).await {
+        let why = "the client speaks HTTPS, and this is HTTP: let it use http://, or put a proxy with \
+                   TLS in front";
+        return shared.tally.refuse("tls", why, || format!("from {sender}"));
+    }
     let service = service_fn(|request| {
         respond::respond(request, sender, Rc::clone(&shared), Rc::clone(&use_of))
     });

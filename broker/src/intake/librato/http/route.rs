@@ -35,6 +35,8 @@ pub(super) fn route(head: &Parts) -> Result<Call, Unserved> {
     let query = head.uri.query().unwrap_or_default();
     let rest = path.strip_prefix("/v1/").map(|rest| rest.trim_end_matches('/'));
     let Some(rest) = rest else { return Err(unknown()) };
+    // Many clients name the format, as the first version of the API asked for.
+    let rest = rest.strip_suffix(".json").unwrap_or(rest);
     let (first, name) = match rest.split_once('/') {
         Some((first, name)) => (first, Some(name)),
         None => (rest, None),
@@ -145,6 +147,9 @@ mod tests {
         for (method, uri, call) in [
             ("POST", "/v1/metrics", Call::Metrics),
             ("POST", "/v1/metrics/", Call::Metrics),
+            ("POST", "/v1/metrics.json", Call::Metrics),
+            ("POST", "/v1/annotations/deploys.json", stream("deploys")),
+            ("GET", "/v1/metrics/cpu.json", show("cpu")),
             ("POST", "/v1/measurements", Call::Measurements),
             ("POST", "http://host:1/v1/metrics?x=1", Call::Metrics),
             ("GET", "/v1/metrics", list("")),
