@@ -15,6 +15,14 @@ pub(crate) struct Args {
     pub(crate) krate: Option<Path>,
     pub(crate) level: Option<Text>,
     pub(crate) name: Option<Text>,
+    /// The stream of an annotation.
+    pub(crate) stream: Option<Text>,
+    /// The title of an annotation, a format string.
+    pub(crate) title: Option<LitStr>,
+    /// The description of an annotation.
+    pub(crate) description: Option<Expr>,
+    /// The address of the link of an annotation.
+    pub(crate) link: Option<Expr>,
     pub(crate) source: Option<Text>,
     /// The unit of a histogram.
     pub(crate) unit: Option<Text>,

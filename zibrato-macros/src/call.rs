@@ -1,12 +1,12 @@
 //! `count!`, `gauge!`, `histogram!` and `time!`: their arguments by position, then those by name.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr};
 
 use crate::args::{Args, Known};
 use crate::expand;
+use crate::hint::refused;
 use crate::known;
 use crate::parse;
 use crate::place::{Kind, Place};
@@ -136,11 +136,6 @@ fn read(third: &Third, input: TokenStream) -> Result<Call, TokenStream> {
         Ok(_) => Err(refused(&errors)),
         Err(error) => Err(refused(&[error])),
     }
-}
-
-fn refused(errors: &[Error]) -> TokenStream {
-    let errors = errors.iter().map(crate::hint::refusal);
-    quote!({ #(#errors)* })
 }
 
 /// `None` if an argument is missing or invalid; the errors say which.

@@ -250,8 +250,9 @@ fn is_word_sized(of: &Type) -> bool {
 /// Whether an attribute means the same on an `async fn` and on a function that returns a future.
 /// Those of this crate do; some unknown ones require `async`.
 fn is_blind_to_async(attribute: &Attribute) -> bool {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 14] = [
         "allow",
+        "annotate_me",
         "cold",
         "count_me",
         "deny",

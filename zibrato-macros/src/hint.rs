@@ -1,7 +1,7 @@
 //! Suggestions for invalid arguments, and compile errors as tokens.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
 
@@ -12,7 +12,11 @@ use crate::known;
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
     let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
     let takes_value = known.iter().any(|row| row.word == "value");
+    let is_annotation = known.iter().any(|row| row.word == "title");
     let instead = match &lit {
+        Lit::Str(text) if is_annotation => {
+            format!("`stream = {0}` or `title = {0}`", text.token())
+        }
         // Levels have no dots: a guess, and only for a message.
         Lit::Str(text) if text.value().contains('.') => format!("`name = {}`", text.token()),
         Lit::Str(text) => format!("`name = {0}` or `level = {0}`", text.token()),
@@ -25,12 +29,14 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
 }
 
 /// The macros that may have an argument that is unknown here.
-const HOMES: [(&str, &[Known]); 5] = [
+const HOMES: [(&str, &[Known]); 7] = [
     ("`#[count_me]`", known::COUNT_ME),
     ("`#[time_me]`", known::TIME_ME),
     ("`gauge!`", known::GAUGE),
     ("`histogram!`", known::HISTOGRAM),
     ("`#[histogram_me]`", known::HISTOGRAM_ME),
+    ("`annotate!`", known::ANNOTATE),
+    ("`#[annotate_me]`", known::ANNOTATE_ME),
 ];
 
 /// The error for an unknown argument: where it belongs, or which one is probably meant.
@@ -74,6 +80,12 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
 /// does not exist in 2015.
 pub(crate) fn refusal(error: &Error) -> TokenStream {
     error.to_compile_error().into_iter().map(from_std).collect()
+}
+
+/// Compile errors in place of the expression that a macro stands for.
+pub(crate) fn refused(errors: &[Error]) -> TokenStream {
+    let errors = errors.iter().map(refusal);
+    quote!({ #(#errors)* })
 }
 
 fn from_std(token: TokenTree) -> TokenTree {

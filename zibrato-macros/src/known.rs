@@ -5,7 +5,7 @@ use syn::{Error, LitBool, LitInt};
 use crate::args::{Known, Read, amount, on, path, reading};
 use crate::scope;
 use crate::tags;
-use crate::text::{What, bare, text};
+use crate::text::{What, bare, text, title};
 
 const CRATE: Known = Known {
     word: "crate",
@@ -29,6 +29,14 @@ const CALLED: Known = Known {
     example: "__called = \"Type.method\"",
     read: Read::Value(|args, input| {
         args.called = Some(input.parse()?);
+        Ok(())
+    }),
+};
+const DESCRIPTION: Known = Known {
+    word: "description",
+    example: r#"description = "by the release train""#,
+    read: Read::Value(|args, input| {
+        args.description = Some(bare(input.parse()?));
         Ok(())
     }),
 };
@@ -60,6 +68,14 @@ const LEVEL: Known = Known {
         Ok(())
     }),
 };
+const LINK: Known = Known {
+    word: "link",
+    example: r#"link = "https://ci.example.com/7""#,
+    read: Read::Value(|args, input| {
+        args.link = Some(bare(input.parse()?));
+        Ok(())
+    }),
+};
 const NAME: Known = Known {
     word: "name",
     example: r#"name = "db.query""#,
@@ -81,6 +97,22 @@ const SOURCE: Known = Known {
     example: r#"source = "web-1""#,
     read: Read::Value(|args, input| {
         args.source = Some(text(What::Source, input.parse()?)?);
+        Ok(())
+    }),
+};
+const STREAM: Known = Known {
+    word: "stream",
+    example: r#"stream = "deploys""#,
+    read: Read::Value(|args, input| {
+        args.stream = Some(text(What::Stream, input.parse()?)?);
+        Ok(())
+    }),
+};
+const TITLE: Known = Known {
+    word: "title",
+    example: r#"title = "version {version} is live""#,
+    read: Read::Value(|args, input| {
+        args.title = Some(title(input.parse()?)?);
         Ok(())
     }),
 };
@@ -131,6 +163,11 @@ const READING: Known = Known {
     }),
 };
 
+/// The arguments of `#[annotate_me]`.
+pub(crate) const ANNOTATE_ME: &[Known] =
+    &[STREAM, TITLE, LEVEL, DESCRIPTION, LINK, SOURCE, TAGS, CALL_ALONE, CRATE, SKIP, CALLED];
+/// The arguments of `annotate!` after those of the title.
+pub(crate) const ANNOTATE: &[Known] = &[DESCRIPTION, LINK, SOURCE, TAGS, CRATE];
 /// The arguments of `#[count_me]`.
 pub(crate) const COUNT_ME: &[Known] = &[
     LEVEL,

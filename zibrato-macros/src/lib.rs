@@ -1,9 +1,10 @@
 //! The attributes and macros of [zibrato](https://docs.rs/zibrato), which re-exports them.
 //!
 //! They are documented there, with examples that run: this crate is built first and knows nothing
-//! of the instrument. `parse` and `call` read the arguments, `function` and `body` the function; `check`
+//! of the instrument. `parse`, `call` and `annotate` read the arguments, `function` and `body` the function; `check`
 //! and `target` report what is not allowed; `measure` and `expand` write the tokens, which cannot fail.
 
+mod annotate;
 mod args;
 mod block;
 mod body;
@@ -37,6 +38,13 @@ use block::Measure;
 use function::Annotated;
 use measure::Expand;
 
+/// Records each call of a function as an annotation.
+#[proc_macro_attribute]
+pub fn annotate_me(args: TokenStream, item: TokenStream) -> TokenStream {
+    let (args, item) = (args.into(), item.into());
+    attribute("annotate_me", known::ANNOTATE_ME, scope::annotated, args, item).into()
+}
+
 /// Counts the calls of a function.
 #[proc_macro_attribute]
 pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -68,6 +76,12 @@ pub fn tag_value(item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn linted(args: TokenStream, _: TokenStream) -> TokenStream {
     args
+}
+
+/// Records an annotation.
+#[proc_macro]
+pub fn annotate(input: TokenStream) -> TokenStream {
+    annotate::annotate(input.into()).into()
 }
 
 /// Adds to a counter.
@@ -108,6 +122,9 @@ fn attribute(
         let message = "a histogram needs a value: write `value = |r| ..` for a number of the result, or \
                        `value = ..` for one of the arguments";
         errors.push(syn::Error::new(proc_macro2::Span::call_site(), message));
+    }
+    if word == "annotate_me" {
+        annotate::check(&read, &mut errors);
     }
     let krate = read.krate.clone();
     if krate.is_none() {

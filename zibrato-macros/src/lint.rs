@@ -9,6 +9,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, Path};
 
+use crate::annotate;
 use crate::args::Args;
 use crate::body::Body;
 use crate::expand;
@@ -34,10 +35,16 @@ pub(crate) fn instead(
 /// The writer of the function that Clippy sees.
 pub(crate) fn form(word: &str) -> Expand {
     match word {
+        "annotate_me" => annotated,
         "count_me" => counted,
         "histogram_me" => sized,
         _ => timed,
     }
+}
+
+fn annotated(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    let draft = annotate::of_function(function, args);
+    expand::flat(function, body, &quote_spanned!(here()=> let _ = #draft;))
 }
 
 fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {

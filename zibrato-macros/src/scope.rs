@@ -17,7 +17,7 @@ use proc_macro2::Span;
 use crate::text::Text;
 
 pub(crate) use check::check;
-pub(crate) use expand::{counted, sized, timed};
+pub(crate) use expand::{annotated, counted, sized, timed};
 pub(crate) use inline::ends_at_its_end;
 pub(crate) use words::{BUSY, CANCELLED, ERR, IN_FLIGHT, OK, OUTCOMES, PANIC, POLLS, SAMPLE, SLOW};
 

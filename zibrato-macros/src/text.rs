@@ -44,6 +44,7 @@ pub(crate) enum What {
     Level,
     Name,
     Source,
+    Stream,
     Tag,
     TagValue,
     Unit,
@@ -55,6 +56,7 @@ impl What {
             Self::Level => "level",
             Self::Name => "name",
             Self::Source => "source",
+            Self::Stream => "stream",
             Self::Tag => "tag",
             Self::TagValue => "value of a tag",
             Self::Unit => "unit",
@@ -66,6 +68,7 @@ impl What {
             Self::Level => "info",
             Self::Name => "db.query",
             Self::Source => "web-1",
+            Self::Stream => "deploys",
             Self::Tag => "region",
             Self::TagValue => "eu",
             Self::Unit => "bytes",
@@ -76,7 +79,9 @@ impl What {
         match self {
             Self::Level => check::level_problem(text),
             Self::Unit => check::unit_problem(text),
-            Self::Name | Self::Source | Self::Tag | Self::TagValue => check::name_problem(text),
+            Self::Name | Self::Source | Self::Stream | Self::Tag | Self::TagValue => {
+                check::name_problem(text)
+            }
         }
     }
 }
@@ -119,6 +124,34 @@ pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     match what.problem(&text.value()) {
         Some(problem) => Err(Error::new(lit.span(), format!("the {word} {problem}"))),
         None => Ok(()),
+    }
+}
+
+/// Takes the title of an annotation: a format string.
+pub(crate) fn title(expr: Expr) -> syn::Result<LitStr> {
+    let expr = bare(expr);
+    let Expr::Lit(ExprLit { lit: Lit::Str(title), .. }) = expr else {
+        let message = "the title must be a literal, like that of `println!`; write the values of variables \
+                       into it: `\"version {version} is live\"`";
+        return Err(Error::new(expr.span(), message));
+    };
+    match title_problem(&title.value()) {
+        Some(problem) => Err(Error::new(title.span(), format!("the title {problem}"))),
+        None => Ok(title),
+    }
+}
+
+/// The problem with the title of an annotation as a predicate, to follow "the title …".
+fn title_problem(title: &str) -> Option<&'static str> {
+    let is_break = |c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}';
+    if title.trim().is_empty() {
+        Some("is empty")
+    } else if title.contains(is_break) {
+        Some("contains a control character or a line break; `description = ..` may have lines")
+    } else if title.len() > check::MAX_NAME_BYTES && !title.contains('{') {
+        Some("is too long (it may have 255 bytes); `description = ..` may have 4,096")
+    } else {
+        None
     }
 }
 

@@ -38,6 +38,7 @@
 //! | very frequent, very short calls | `sample = 100` on [`#[time_me]`](macro@time_me): times some, counts all |
 //! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
 //! | one series per route, status, tenant … | [`tags(..)`](macro@count_me#tags) on all of these; [`CounterHandle::with`] |
+//! | a rare event, such as a deploy or a migration | [`annotate!`], or [`#[annotate_me]`](macro@annotate_me) on a function |
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`], [`histogram!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle, which gives [handles](Zibrato::counter) as cheap as the macros |
@@ -141,7 +142,7 @@ pub use sketch::Sketch;
 pub use summary::Summary;
 
 #[cfg(feature = "sdk")]
-pub use measurement::Measurement;
+pub use measurement::{Measurement, RecordedAnnotation};
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, HistogramHandle,
@@ -153,18 +154,20 @@ pub use sdk::{
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use macros::{TagValue, count, count_me, gauge, histogram, histogram_me, time, time_me};
+pub use macros::{
+    TagValue, annotate, annotate_me, count, count_me, gauge, histogram, histogram_me, time, time_me,
+};
 
 /// What generated code calls. Nothing here is stable.
 #[cfg(feature = "sdk")]
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        CallTags, Choice, Chosen, Constant, ConstantTag, ConstantText, Family, Few, Given,
+        CallTags, Choice, Chosen, Constant, ConstantTag, ConstantText, Draft, Family, Few, Given,
         GivenAny, GivenPlain, InFlight, Key, KeyHash, Measures, Metadata, OVERFLOW_NAME, Plain,
         PlainText, PlainValue, Reading, Shape, Shown, Site, TagText, TagValue, Target, Variant,
-        constant, count, gauge, histogram, in_flight, join, joined_length, looked, name, scope,
-        tag, text, time, time_chosen, timed,
+        annotates, constant, count, draft, gauge, histogram, in_flight, join, joined_length,
+        looked, name, scope, tag, text, time, time_chosen, timed,
     };
     pub use crate::testing::asserts::{
         expect_counted, expect_gauge, expect_histogram, expect_timed,

@@ -381,7 +381,9 @@ pub use zibrato_macros::time_me;
 /// ```
 pub use zibrato_macros::TagValue;
 
+mod annotate_me;
 mod calls;
 mod histogram_me;
-pub use calls::{count, gauge, histogram, time};
+pub use annotate_me::annotate_me;
+pub use calls::{annotate, count, gauge, histogram, time};
 pub use histogram_me::histogram_me;

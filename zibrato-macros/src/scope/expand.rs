@@ -7,12 +7,22 @@ use quote::{ToTokens, quote_spanned};
 use super::around::First;
 use super::parts::{Parts, nothing};
 use super::tagged;
+use crate::annotate;
 use crate::args::Args;
 use crate::body::Body;
 use crate::expand;
 use crate::function::Function;
 use crate::place::Kind;
 use crate::spans::here;
+
+/// The function, each call of which is an annotation with its beginning and its end.
+pub(crate) fn annotated(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    let mut parts = Parts::of(Kind::Counter, function, body, args);
+    let draft = annotate::of_function(function, args);
+    let draft = parts.at_the_call("__zibrato_draft", &draft);
+    let annotated = parts.private(&["scope", "annotated"]);
+    parts.around(None, &quote_spanned!(here()=> #annotated(#draft)))
+}
 
 /// The function with a count in it, and what else was asked for.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {

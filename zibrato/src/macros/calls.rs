@@ -1,5 +1,40 @@
 //! The macros that measure inside a function.
 
+/// Records an annotation: `annotate!(level, stream, title, values..)`.
+///
+/// An annotation is an event that is shown beside measurements: a deploy, a start, a migration, a
+/// change of the configuration. It is for rare events, and not for hot paths: each one is queued,
+/// sent and delivered by itself, while counters and timers are summed up.
+///
+/// The title is a format string, with values as in [`println!`]. Optional arguments follow:
+/// `description = ..` and `link = ..`, of any value that can be displayed, `source = ".."`, which
+/// defaults to that of the builder, and [`tags(..)`](macro@crate::count_me#tags). Level, stream and
+/// source have the same rules as level, name and source in [`#[count_me]`](macro@crate::count_me).
+/// If nobody wants the level, the values are not evaluated.
+///
+/// ```
+/// use zibrato::annotate;
+///
+/// let capture = zibrato::testing::capture();
+/// let (version, build) = (7, "https://ci.example.com/builds/7");
+/// annotate!("info", "deploys", "version {version} is live", link = build, tags(region = "eu"));
+///
+/// let deploy = &capture.annotations()[0].annotation;
+/// assert_eq!((deploy.stream(), deploy.title()), ("deploys", "version 7 is live"));
+/// assert_eq!(deploy.links()[0].href(), build);
+/// ```
+///
+/// Texts that cannot be sent are changed: control characters become blanks, an empty title becomes
+/// `_empty`, and a title ends after 255 bytes, a description after 4,096, with `…`. A link of more
+/// than 2,048 bytes is left out; an [`Annotation`](crate::Annotation) and
+/// [`Zibrato::annotate`](crate::Zibrato::annotate) take several links.
+///
+/// At most 1,024 annotations, and 4 MiB, wait while the broker is away. Further ones are lost and
+/// counted ([`Loss::TooManyAnnotations`](crate::Loss::TooManyAnnotations)).
+///
+/// [`#[annotate_me]`](macro@crate::annotate_me) does the same for each call of a function.
+pub use zibrato_macros::annotate;
+
 /// Counts: `count!(level, name)`, or `count!(level, name, value)`.
 ///
 /// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. Optional arguments

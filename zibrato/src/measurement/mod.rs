@@ -17,7 +17,7 @@ pub(crate) use finite::sum as finite_sum;
 pub use gauge::Gauge;
 pub use kind::Kind;
 #[cfg(feature = "sdk")]
-pub use reading::Measurement;
+pub use reading::{Measurement, RecordedAnnotation};
 pub use tags::{MAX_TAGS, Tags};
 pub use text::{
     DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, MAX_UNIT_BYTES, Name, Source,

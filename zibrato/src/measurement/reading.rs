@@ -1,6 +1,6 @@
-//! A single reading.
+//! A single reading, and a single annotation.
 
-use super::{Kind, Level, Name, Source, Tags, Unit};
+use super::{Annotation, Kind, Level, Name, Source, Tags, Unit};
 
 /// A single reading, as [`testing::capture`](crate::testing::capture) returns it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,4 +20,18 @@ pub struct Measurement {
     pub tags: Tags,
     /// The unit of a histogram that has one.
     pub unit: Option<Unit>,
+}
+
+/// An annotation with its level and source, as [`Capture::annotations`] returns it.
+///
+/// [`Capture::annotations`]: crate::testing::Capture::annotations
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedAnnotation {
+    /// The level, which routes it.
+    pub level: Level,
+    /// The source.
+    pub source: Source,
+    /// The annotation.
+    pub annotation: Annotation,
 }

@@ -38,6 +38,7 @@ pub use points::choice::{
     tag,
 };
 pub use points::constant::{Constant, ConstantTag, ConstantText, constant};
+pub use points::draft::{Draft, annotates, draft};
 pub use points::family::Family;
 pub use points::key::{Key, KeyHash};
 pub use points::names::OVERFLOW_NAME;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod annotations;
 mod connections;
 mod demand;
 mod flushes;
@@ -163,6 +164,7 @@ impl Broker {
             let batch = BatchReader::new(body).unwrap();
             for entry in batch.entries().map(Result::unwrap) {
                 let sum = match entry.value {
+                    Value::Annotation(_) => 1.0,
                     Value::Counter(sum) => sum,
                     Value::HistogramReadings(readings) | Value::TimerReadings(readings) => {
                         readings.count() as f64

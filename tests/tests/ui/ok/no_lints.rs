@@ -5,7 +5,7 @@
 #![deny(trivial_casts, trivial_numeric_casts, unit_bindings, unused_lifetimes, variant_size_differences)]
 #![forbid(unsafe_code)]
 
-use zibrato::{count, count_me, gauge, time, time_me};
+use zibrato::{annotate, annotate_me, count, count_me, gauge, time, time_me};
 
 #[count_me]
 #[time_me]
@@ -82,6 +82,16 @@ fn named(method: Method, shard: u32) -> u32 {
     shard + u32::from(matches!(method, Method::Get))
 }
 
+#[annotate_me(stream = "jobs", title = "{name}", link = name, tags(name = name))]
+fn annotated(name: &str) -> usize {
+    name.len()
+}
+
+#[annotate_me(stream = "jobs")]
+async fn annotated_future(name: String) -> usize {
+    std::future::ready(name.len()).await
+}
+
 #[derive(Debug)]
 struct Shop;
 
@@ -110,6 +120,9 @@ fn main() {
     assert_eq!(named(Method::Get, 1) + named(Method::Put, 2), 4);
     assert_eq!(Shop.open(), Ok(()));
     assert_eq!(Shop.name(), "Shop");
+    annotate!("info", "deploys", "{} of {}", annotated("a"), flat(2), description = flat(3));
+    annotate!("info", "deploys", "live");
+    drop(annotated_future(String::new()));
     let guard = time!("info", "main");
     assert_eq!(flat(0), 1);
     assert_eq!(parse("x", 10), Ok(7));

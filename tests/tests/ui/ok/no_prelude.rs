@@ -32,6 +32,9 @@ enum Method {
 #[::zibrato::count_me(tags(method = method), name = name)]
 fn named(method: Method, name: &str) {}
 
+#[::zibrato::annotate_me(stream = "jobs", title = "{name}", link = name)]
+fn annotated(name: &str) {}
+
 #[::zibrato::time_me]
 #[::zibrato::count_me(on = "err")]
 trait Shop {
@@ -43,6 +46,8 @@ trait Shop {
 fn main() {
     ::std::mem::drop((scoped(), scoped_future()));
     named(Method::Get, "a");
+    annotated("a");
+    ::zibrato::annotate!("info", "a", "{}", 1, tags(n = 1 + 1));
     ::zibrato::count!("info", "a");
     ::zibrato::gauge!("info", "a", 1);
     let guard = ::zibrato::time!("info", "a");

@@ -4,7 +4,7 @@ mod facade {
         pub use ::zibrato::*;
     }
 }
-use facade::inner::{count, count_me, gauge, time, time_me};
+use facade::inner::{annotate, annotate_me, count, count_me, gauge, time, time_me};
 mod zibrato {}
 
 #[count_me(crate = facade::inner, on = "err")]
@@ -25,6 +25,9 @@ fn scoped() -> Result<(), ()> {
 #[time_me(crate = facade::inner, busy, polls, name = NAME)]
 async fn scoped_future() {}
 const NAME: &str = "name";
+
+#[annotate_me(crate = facade::inner, stream = "jobs")]
+fn annotated() {}
 
 #[derive(facade::inner::TagValue)]
 #[tag(crate = facade::inner)]
@@ -52,6 +55,8 @@ fn main() {
     drop((scoped(), scoped_future()));
     assert_eq!(Shop.open(Method::Get) + Shop.close("a"), 1);
     drop((sync(), future()));
+    annotated();
+    annotate!("info", "a", "b", crate = facade::inner);
     count!("info", "a", crate = facade::inner);
     gauge!("info", "a", 1, source = "b", crate = facade::inner);
     time!("info", "a", (), crate = facade::inner);

@@ -119,6 +119,11 @@ impl Shop {
     fn close(&self) {}
 }
 
+#[::zibrato::annotate_me(stream = "jobs", title = "{__zibrato_draft}", tags(site = __zibrato_site))]
+fn annotated(__zibrato_draft: u8, __zibrato_site: u8) -> u8 {
+    __zibrato_draft + __zibrato_site
+}
+
 #[::zibrato::count_me]
 mod yard {
     pub fn open() {}
@@ -138,4 +143,6 @@ fn main() {
     let guard = ::zibrato::time!("info", "a");
     ::std::mem::drop((sync(value), future(value), scoped(1, 2), scoped_future(1, 2, 3, 4), guard));
     twice();
+    let __zibrato_draft = annotated(1, 2);
+    ::zibrato::annotate!("info", "a", "{__zibrato_draft} {}", SITE, description = __zibrato_draft);
 }

@@ -1,7 +1,7 @@
 //! Builds batches from collected readings: one or more per level and source.
 
 use crate::clock;
-use crate::measurement::{Kind, Level, Source, Unit};
+use crate::measurement::{Kind, Level, RecordedAnnotation, Source, Unit};
 use crate::sdk::cells::shared::{Taken, TakenValue};
 use crate::sdk::points::series::Series;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
@@ -43,22 +43,36 @@ impl<'a> Batches<'a> {
     }
 
     pub(crate) fn add(&mut self, series: &Series, taken: &Taken) {
-        let level = &series.level;
+        self.add_to(&series.level, &series.source, taken.readings, |batch| {
+            write(batch, series, &taken.value);
+        });
+    }
+
+    pub(crate) fn add_annotation(&mut self, recorded: &RecordedAnnotation) {
+        let RecordedAnnotation { level, source, annotation } = recorded;
+        self.add_to(level, source, 1, |batch| batch.annotation(annotation));
+    }
+
+    /// Adds to the open batch of a level and a source.
+    fn add_to(
+        &mut self,
+        level: &Level,
+        source: &Source,
+        readings: u64,
+        write: impl FnOnce(&mut BatchWriter),
+    ) {
         let new = || {
             let since_ms = *self.collected_ms.get(level).unwrap_or(&self.started_ms);
             let length_ms = self.now_ms.saturating_sub(since_ms);
             let from_ms = self.now_ms - length_ms;
-            Open {
-                writer: BatchWriter::new(series.source.as_str(), from_ms, length_ms),
-                readings: 0,
-            }
+            Open { writer: BatchWriter::new(source.as_str(), from_ms, length_ms), readings: 0 }
         };
         let sources = self.open.entry(level.clone()).or_default();
-        let open = sources.entry(series.source.clone()).or_insert_with(new);
-        write(&mut open.writer, series, &taken.value);
-        open.readings += taken.readings;
+        let open = sources.entry(source.clone()).or_insert_with(new);
+        write(&mut open.writer);
+        open.readings += readings;
         if open.writer.bytes() >= BATCH_TARGET_BYTES {
-            let full = sources.remove(&series.source);
+            let full = sources.remove(source);
             self.done.extend(full.map(|open| open.close(level.clone())));
         }
     }

@@ -6,7 +6,7 @@ pub(crate) mod ledger;
 pub(crate) mod unreachable;
 
 use self::ledger::{Ledger, Stats};
-use crate::measurement::Level;
+use crate::measurement::{Level, RecordedAnnotation};
 use crate::sdk::cells::lock;
 use crate::sdk::cells::shared::Taken;
 use crate::sdk::points::idle::Take;
@@ -105,6 +105,11 @@ impl Collector {
         self.instrument.names.collect(of, |named, taken| to(&named.series, taken));
     }
 
+    /// Takes the annotations of the levels that `of` wants.
+    pub(crate) fn annotations(&self, of: impl Fn(&Level) -> bool) -> Vec<RecordedAnnotation> {
+        self.instrument.annotations.take(of)
+    }
+
     /// Lets series go that were not used for an hour. The sender calls it once a minute.
     pub(crate) fn let_go(&self) {
         if self.owns_sites() {
@@ -118,6 +123,7 @@ impl Collector {
         let lose = || {
             let mut left = 0;
             self.collect(|_| Take::New, |_, taken| left += taken.readings);
+            left += self.annotations(|_| true).len() as u64;
             lock(&self.ledger).expired += left;
             self.stats_with(|| {
                 let made = self.made_at_sites();
@@ -140,7 +146,8 @@ impl Collector {
         // Settled readings are read before recorded ones, so that there are never more settled
         // readings than recorded ones.
         let ledger = lock(&self.ledger).clone();
-        let made = made_at_sites() + self.instrument.names.made();
+        let Instrument { names, annotations, .. } = &*self.instrument;
+        let made = made_at_sites() + names.made() + annotations.made();
         let mut stats = ledger.stats(made, &self.instrument.refused);
         let names = &self.instrument.names;
         let variants = variant::variants();

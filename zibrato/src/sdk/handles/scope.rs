@@ -11,6 +11,7 @@ use crate::sdk::points::site::Site;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+mod annotated;
 mod future;
 mod places;
 mod reading;
@@ -18,6 +19,7 @@ mod tagged;
 #[cfg(test)]
 mod tests;
 pub use super::outcome::{Look, NeverFails, fails, is_err};
+pub use annotated::{Annotated, annotated};
 pub use future::{
     Made, MadeFuture, MadeValue, Measured, Returned, made, measured, never, returned, to_be_made,
 };

@@ -7,7 +7,7 @@ mod threads;
 
 use super::point;
 use super::series::Series;
-use crate::measurement::Measurement;
+use crate::measurement::{Measurement, RecordedAnnotation};
 use crate::sdk::cells::busy;
 use log::{Counted, Log};
 use process::{Holding, Limits};
@@ -207,6 +207,18 @@ impl Capture {
         busy(|| self.shared.log.with(|readings| readings.clone()))
     }
 
+    /// Every annotation recorded so far, in order.
+    ///
+    /// ```
+    /// let capture = zibrato::testing::capture();
+    /// zibrato::annotate!("info", "deploys", "version {} is live", 7);
+    /// assert_eq!(capture.annotations()[0].annotation.title(), "version 7 is live");
+    /// ```
+    #[must_use]
+    pub fn annotations(&self) -> Vec<RecordedAnnotation> {
+        busy(|| self.shared.log.with_annotations(|annotations| annotations.clone()))
+    }
+
     /// Whether it captures all threads.
     pub(crate) fn is_of_process(&self) -> bool {
         self.shared.holding.is_some()
@@ -239,6 +251,20 @@ pub(crate) fn catch_move(series: impl FnOnce() -> Option<Series>, amount: i64) -
         });
         // The call that ends may have begun before the capture.
         (before.map_or(0.0, |m| m.value) + amount as f64).max(0.0)
+    })
+}
+
+/// Captures an annotation, if what this thread records is captured. Otherwise returns it.
+pub(crate) fn catch_annotation(recorded: RecordedAnnotation) -> Option<RecordedAnnotation> {
+    if captures().load(Ordering::Relaxed) == 0 {
+        return Some(recorded);
+    }
+    busy(|| match current() {
+        Some(log) => {
+            log.with_annotations(|annotations| annotations.push(recorded));
+            None
+        }
+        None => Some(recorded),
     })
 }
 

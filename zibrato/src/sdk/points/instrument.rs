@@ -1,6 +1,7 @@
-//! The part of an instrument that points use: the levels that it wants, and the series with names
-//! known only at run time.
+//! The part of an instrument that points use: the levels that it wants, the series with names
+//! known only at run time, and annotations.
 
+use super::annotations::Annotations;
 use super::names::Registry;
 use super::point;
 use super::series::Losses;
@@ -84,6 +85,7 @@ pub(crate) struct Instrument {
     /// The levels that workers want, as received from the broker; `None` means unknown.
     demand: RwLock<Option<WantedLevels>>,
     pub(crate) names: Registry,
+    pub(crate) annotations: Annotations,
     /// Readings that were refused when they were made, and so never reached a cell.
     pub(crate) refused: Losses,
     /// Whether it is shutting down.
@@ -100,6 +102,7 @@ impl Instrument {
             levels,
             demand: RwLock::new(None),
             names: Registry::new(number),
+            annotations: Annotations::default(),
             refused: Losses::default(),
             closed: AtomicBool::new(false),
         }

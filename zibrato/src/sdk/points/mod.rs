@@ -1,11 +1,13 @@
 //! Points and call sites: where one series is measured, and whether anybody wants it.
 
+pub(crate) mod annotations;
 mod baseline;
 pub(crate) mod by_name;
 mod cache;
 pub(crate) mod capture;
 pub(crate) mod choice;
 pub(crate) mod constant;
+pub(crate) mod draft;
 pub(crate) mod family;
 pub(crate) mod idle;
 pub(crate) mod instrument;

@@ -78,14 +78,22 @@ pub enum Loss {
     NotFinite,
     /// A global allocator counted while the instrument itself allocated.
     Reentrant,
+    /// More than 1,024 annotations, or 4 MiB of them, waited for the broker.
+    TooManyAnnotations,
     /// There were more than 100,000 names known only at run time, and more than 1,000 levels and
     /// sources among those beyond the limit.
     TooManyNames,
 }
 
 impl Loss {
-    const ALL: [Self; 5] =
-        [Self::Deadline, Self::Name, Self::NotFinite, Self::Reentrant, Self::TooManyNames];
+    const ALL: [Self; 6] = [
+        Self::Deadline,
+        Self::Name,
+        Self::NotFinite,
+        Self::Reentrant,
+        Self::TooManyAnnotations,
+        Self::TooManyNames,
+    ];
 }
 
 impl fmt::Display for Loss {
@@ -95,6 +103,7 @@ impl fmt::Display for Loss {
             Self::Name => "name",
             Self::NotFinite => "not_finite",
             Self::Reentrant => "reentrant",
+            Self::TooManyAnnotations => "too_many_annotations",
             Self::TooManyNames => "too_many_names",
         })
     }

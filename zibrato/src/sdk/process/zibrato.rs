@@ -1,7 +1,7 @@
 //! The handle to an instrument.
 
 use super::owner::{Owner, Pipeline};
-use crate::measurement::{Kind, Source, TextError};
+use crate::measurement::{Annotation, Kind, Level, RecordedAnnotation, Source, TextError};
 use crate::sdk::cells::amount::{Amount, Number};
 use crate::sdk::cells::busy;
 use crate::sdk::collection::ledger::Stats;
@@ -9,7 +9,9 @@ use crate::sdk::handles::{
     CountMe, CounterHandle, GaugeHandle, Handle, HistogramHandle, TimeMe, TimerHandle,
 };
 use crate::sdk::points::by_name::{self, Parts};
+use crate::sdk::points::draft;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
+use crate::sdk::points::measure::slowly;
 use crate::sdk::points::series::Loss;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +60,35 @@ impl Zibrato {
     /// [`TextError`] if `source` is invalid.
     pub fn with_source(&self, source: &str) -> Result<Self, TextError> {
         Ok(Self { owner: Arc::clone(&self.owner), source: Some(Source::new(source)?) })
+    }
+
+    /// Records an annotation, for a rare event such as a deploy. An invalid level is a counted loss.
+    ///
+    /// [`annotate!`](macro@crate::annotate) is shorter; this is for events with several links, or
+    /// whose times are known.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let z = zibrato::Zibrato::builder().build()?;
+    /// let deploy = zibrato::Annotation::new("deploys", "version 7 is live", 1_700_000_000_000)?
+    ///     .with_end(1_700_000_042_000)?
+    ///     .with_link("ci", "https://ci.example.com/builds/7", Some("the build"))?;
+    /// z.annotate("info", deploy);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn annotate(&self, level: &str, annotation: Annotation) {
+        let Some(instrument) = self.owner.recorder() else { return };
+        slowly(|| {
+            let Ok(level) = Level::new(level) else {
+                instrument.refused.add(Loss::Name, 1);
+                return None;
+            };
+            let source = self.source.as_ref().unwrap_or(&instrument.source).clone();
+            let recorded = RecordedAnnotation { level, source, annotation };
+            draft::record(Some(instrument), recorded);
+            Some(())
+        });
     }
 
     /// Adds to a counter.
@@ -177,6 +208,8 @@ mod tests {
         z.time("info", "took.by.name", Duration::from_secs(8));
         drop(z.count_me("info", "guard"));
         drop(z.time_me("info", "guard.time"));
+        let deploy = crate::Annotation::new("deploys", "live", 1).unwrap();
+        z.annotate("info", deploy.clone());
         z.with_source("web-2").unwrap().count("info", "other.source", 9);
         assert_eq!(capture.counter("info", "handle"), 3.0);
         assert_eq!(capture.tagged("tenant", "acme").counter("info", "handle"), 2.0);
@@ -192,6 +225,8 @@ mod tests {
             let source = if m.name.as_str() == "other.source" { "web-2" } else { "web-1" };
             assert_eq!(m.source.as_str(), source, "{m:?}");
         }
+        assert_eq!(capture.annotations()[0].annotation, deploy);
+        assert_eq!(capture.annotations()[0].source.as_str(), "web-1");
         drop(capture);
         counter.increment(1);
         z.count("info", "by.name", 1);

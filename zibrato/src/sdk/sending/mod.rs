@@ -368,6 +368,8 @@ impl Worker<'_> {
         let mut batches = Batches::new(&self.collected_ms, self.started_ms);
         let of = |level: &Level| of(&self.link, level);
         self.setup.collector.collect(of, |series, taken| batches.add(series, &taken));
+        let annotations = self.setup.collector.annotations(|level| of(level) != Take::Nothing);
+        annotations.iter().for_each(|recorded| batches.add_annotation(recorded));
         let (done, now_ms) = (batches.finish(), clock::unix_ms());
         for Batch { level, body, readings } in done {
             self.link.push(&level, body, readings);

@@ -1,6 +1,6 @@
 //! What a capture has recorded.
 
-use crate::measurement::Measurement;
+use crate::measurement::{Measurement, RecordedAnnotation};
 use crate::sdk::cells::lock;
 use crate::sdk::cells::per_process::{PerProcess, generation};
 use crate::sdk::points::series::Series;
@@ -41,12 +41,17 @@ pub(super) struct Log {
     generation: u64,
     /// In a forked child it is a new one: a thread of the parent may have held this lock.
     readings: PerProcess<Mutex<Vec<Measurement>>>,
+    annotations: PerProcess<Mutex<Vec<RecordedAnnotation>>>,
 }
 
 impl Log {
     pub(super) fn new() -> Self {
         let generation = generation();
-        Self { generation, readings: PerProcess::of(generation, Mutex::default()) }
+        Self {
+            generation,
+            readings: PerProcess::of(generation, Mutex::default()),
+            annotations: PerProcess::of(generation, Mutex::default()),
+        }
     }
 
     /// Whether it captures in this process. A forked child inherits captures that have ended.
@@ -57,6 +62,14 @@ impl Log {
     /// Calls `act` with the readings.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Vec<Measurement>) -> T) -> T {
         act(&mut lock(self.readings.get(|_| Mutex::default())))
+    }
+
+    /// Calls `act` with the annotations.
+    pub(super) fn with_annotations<T>(
+        &self,
+        act: impl FnOnce(&mut Vec<RecordedAnnotation>) -> T,
+    ) -> T {
+        act(&mut lock(self.annotations.get(|_| Mutex::default())))
     }
 
     /// Adds a reading, whose value may depend on earlier readings.

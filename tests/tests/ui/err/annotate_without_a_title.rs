@@ -1,0 +1,5 @@
+fn main() {
+    zibrato::annotate!("info", "deploys");
+    zibrato::annotate!("deploys");
+    zibrato::annotate!();
+}
