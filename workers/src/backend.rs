@@ -36,6 +36,10 @@ use zibrato::window::Window;
 pub trait Backend: Send + 'static {
     /// Encodes a window as payloads, each of which succeeds or fails independently. An empty window
     /// has none.
+    ///
+    /// Annotations are not among the series. A backend may deliver them
+    /// ([`Window::annotations`]), turn them into series ([`Window::count_annotations`]), or ignore
+    /// them.
     fn payloads(&mut self, window: Window) -> Vec<Payload>;
 
     /// Sends one payload. Blocks at most for the backend's own timeout.

@@ -114,7 +114,9 @@ impl Pages {
 }
 
 impl Encoder {
-    pub(super) fn encode(&mut self, window: Window) -> Encoded {
+    pub(super) fn encode(&mut self, mut window: Window) -> Encoded {
+        // Carbon has only series.
+        window.count_annotations();
         if !self.naming.is_plain() {
             return self.encode_by_line(window);
         }

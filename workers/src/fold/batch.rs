@@ -87,7 +87,7 @@ impl FoldCounts {
             let (source, stream) = window.annotation_offender().unwrap_or_default();
             let why = format!(
                 "a window has more than {MAX_ANNOTATIONS} annotations, or {} MiB of them; further \
-                 ones are omitted, the first one of stream {stream:?} from {source:?}",
+                 ones are only counted in annotations.STREAM, the first one of stream {stream:?} from {source:?}",
                 MAX_ANNOTATION_BYTES >> 20
             );
             self.refuse("annotations", without_room, why);

@@ -267,6 +267,15 @@ impl Annotation {
         &self.tags
     }
 
+    /// The name of the series that counts the annotations of the stream, `annotations.STREAM`, for
+    /// receivers that have only series. It is cut after 255 bytes.
+    #[must_use]
+    pub fn counter_name(&self) -> String {
+        let mut name = format!("annotations.{}", self.stream());
+        name.truncate(name.floor_char_boundary(super::MAX_NAME_BYTES));
+        name
+    }
+
     /// The length of all texts, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

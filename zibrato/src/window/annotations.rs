@@ -1,10 +1,10 @@
-//! The annotations of a window, which are kept as they are. Pure.
+//! The annotations of a window, which are kept as they are up to a limit. Pure.
 
 use crate::measurement::Annotation;
 use std::sync::Arc;
 
 /// Maximum number of annotations of a window; further ones are counted as
-/// [omitted](super::Window::omitted_annotations).
+/// [omitted](super::Window::omitted_annotations), and in the series of their stream.
 pub const MAX_ANNOTATIONS: usize = 1_000;
 
 /// Maximum length of the texts of all annotations of a window, in bytes: 4 MiB.
@@ -30,16 +30,18 @@ pub(super) struct Annotations {
 }
 
 impl Annotations {
-    pub(super) fn add(&mut self, source: &str, annotation: &Annotation) {
+    /// Returns whether there was room.
+    pub(super) fn add(&mut self, source: &str, annotation: &Annotation) -> bool {
         let bytes = self.bytes + annotation.bytes();
         if self.kept.len() == MAX_ANNOTATIONS || bytes > MAX_ANNOTATION_BYTES {
             self.omitted += 1;
             self.offender.get_or_insert_with(|| (source.into(), annotation.stream().into()));
-            return;
+            return false;
         }
         self.bytes = bytes;
         let (source, annotation) = (Arc::from(source), annotation.clone());
         self.kept.push(WindowAnnotation { source, annotation });
+        true
     }
 
     pub(super) fn offender(&self) -> Option<(&str, &str)> {
@@ -51,7 +53,7 @@ impl Annotations {
 mod tests {
     use super::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
     use crate::measurement::Annotation;
-    use crate::window::{Fold, Window};
+    use crate::window::{Fold, Series, Window};
     use crate::wire::{BatchReader, BatchWriter};
 
     fn window(annotations: impl IntoIterator<Item = Annotation>) -> Window {
@@ -88,6 +90,25 @@ mod tests {
         assert_eq!(window.annotation_offender(), Some(("web-1", "deploys")));
         assert_eq!(window.annotations().last().unwrap().annotation.title(), "999");
         assert_eq!(window.folded(), MAX_ANNOTATIONS as u64 + 4);
+    }
+
+    #[test]
+    fn annotations_beyond_the_limit_are_counted_in_the_series_of_their_stream() {
+        let mut window = window((0..MAX_ANNOTATIONS + 3).map(|n| titled(&n.to_string())));
+        let count = |window: &Window| match &window.series()[0] {
+            Series { name, value: Fold::Counter(count), .. }
+                if &**name == "annotations.deploys" =>
+            {
+                *count
+            }
+            other => panic!("{other:?}"),
+        };
+        // The counter of the batch comes after its annotations.
+        assert_eq!((count(&window), window.len()), (3.0, 2));
+        let folded = window.folded();
+        window.count_annotations();
+        assert_eq!(count(&window), MAX_ANNOTATIONS as f64 + 3.0);
+        assert_eq!((window.annotations().len(), window.len(), window.folded()), (0, 2, folded));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! s each one is a full minute. Its timestamp is its start (`t - t mod period`), as in
 //! carbon-aggregator and python-librato's aggregator, so that no point is in the future.
 
+mod annotated;
 mod annotations;
 mod dedup;
 mod gauge_seconds;
@@ -20,7 +21,7 @@ pub use windows::Windows;
 
 pub use crate::sparkline::sparkline;
 
-use crate::measurement::{Annotation, Gauge, finite_sum};
+use crate::measurement::{Gauge, finite_sum};
 use crate::summary::Summary;
 use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Value};
 use annotations::Annotations;
@@ -186,25 +187,6 @@ impl Window {
         self.omitted_members
     }
 
-    /// The annotations, in the order in which they were added: at most [`MAX_ANNOTATIONS`], and
-    /// [`MAX_ANNOTATION_BYTES`].
-    #[must_use]
-    pub fn annotations(&self) -> &[WindowAnnotation] {
-        &self.annotations.kept
-    }
-
-    /// Number of annotations that were omitted because the window had too many.
-    #[must_use]
-    pub const fn omitted_annotations(&self) -> u64 {
-        self.annotations.omitted
-    }
-
-    /// Source and stream of the first annotation that was omitted.
-    #[must_use]
-    pub fn annotation_offender(&self) -> Option<(&str, &str)> {
-        self.annotations.offender()
-    }
-
     /// Source and name of the first series that did not fit into the window.
     #[must_use]
     pub fn offender(&self) -> Option<(&str, &str)> {
@@ -260,12 +242,6 @@ impl Window {
             _ => debug_assert!(false, "a series has one kind"),
         });
         self.omitted_members += omitted;
-    }
-
-    /// Adds an annotation. It becomes no series.
-    pub fn add_annotation(&mut self, source: &str, annotation: &Annotation) {
-        self.folded += 1;
-        self.annotations.add(source, annotation);
     }
 
     /// Adds one line.

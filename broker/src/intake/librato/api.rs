@@ -1,6 +1,6 @@
 //! What requests mean. Those with measurements are added to the broker's window.
 
-use super::annotation::{Annotation, Fields};
+use super::annotation::{Fields, Valid};
 use super::answer::Answer;
 use super::batches::Batches;
 use super::bodies::{Refused, not_json, read, read_lists};
@@ -62,7 +62,7 @@ pub(super) struct Api {
     totals: Totals,
     annotations: u64,
     repeats: Repeats,
-    /// What is not published yet, unless rules change it.
+    /// What is not published yet, except for measurements that rules may change.
     batches: Batches,
     collectd: Converter,
 }
@@ -275,14 +275,14 @@ impl Api {
         sender: SocketAddr,
     ) -> Done {
         let id = self.annotations + 1;
-        let Annotation { series, source, shown } =
+        let Valid { annotation, source, shown } =
             match fields.check(stream, id, context.now_ms() / 1_000) {
                 Ok(annotation) => annotation,
                 Err(faults) => return refuse_all(context, sender, &faults, 1),
             };
         self.annotations = id;
         let source = source.as_deref().unwrap_or(DEFAULT_SOURCE);
-        self.add(context, [source, &series], &[], &Fold::Counter(1.0));
+        self.batches.annotate(source, &annotation, context.now_ms());
         context.taken(1);
         Done::OnDisk(Answer::json(201, &shown))
     }

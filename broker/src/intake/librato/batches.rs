@@ -7,11 +7,15 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use zibrato::Annotation;
 use zibrato::window::Fold;
 use zibrato::wire::{BATCH_TARGET_BYTES, BatchWriter};
 
 /// Maximum number of measurements in batches that are not published yet.
 const MAX_MEASUREMENTS: usize = 200_000;
+
+/// The length of a measurement as it is estimated for an annotation, in bytes.
+const MEASUREMENT_BYTES: usize = 100;
 
 /// Length of the interval that a batch names, in milliseconds.
 const INTERVAL_MS: u64 = 1_000;
@@ -46,6 +50,27 @@ impl Batches {
         value: &Fold,
         now_ms: u64,
     ) {
+        self.write(source, now_ms, 1, |batch| match value {
+            Fold::Gauge(Some(gauge)) => batch.gauge(name, tags, gauge),
+            Fold::Counter(sum) => batch.counter(name, tags, *sum),
+            _ => debug_assert!(false, "the API has gauges and counters"),
+        });
+    }
+
+    /// Adds an annotation.
+    pub(super) fn annotate(&mut self, source: &str, annotation: &Annotation, now_ms: u64) {
+        // A long one takes the room of several measurements.
+        let measurements = 1 + annotation.bytes() / MEASUREMENT_BYTES;
+        self.write(source, now_ms, measurements, |batch| batch.annotation(annotation));
+    }
+
+    fn write(
+        &mut self,
+        source: &str,
+        now_ms: u64,
+        measurements: usize,
+        entry: impl FnOnce(&mut BatchWriter),
+    ) {
         let begin =
             |source: &str| BatchWriter::new(source, now_ms - now_ms % INTERVAL_MS, INTERVAL_MS);
         let at = match self.open.get(self.last) {
@@ -61,12 +86,8 @@ impl Batches {
         };
         self.last = at;
         let Some((_, batch)) = self.open.get_mut(at) else { return };
-        match value {
-            Fold::Gauge(Some(gauge)) => batch.gauge(name, tags, gauge),
-            Fold::Counter(sum) => batch.counter(name, tags, *sum),
-            _ => return debug_assert!(false, "the API has gauges and counters"),
-        }
-        self.measurements += 1;
+        entry(batch);
+        self.measurements += measurements;
         if batch.bytes() >= BATCH_TARGET_BYTES {
             self.full.push(std::mem::replace(batch, begin(source)).finish());
         }
@@ -85,10 +106,10 @@ impl Batches {
 
 #[cfg(test)]
 mod tests {
-    use super::{Batches, MAX_MEASUREMENTS};
-    use zibrato::Gauge;
+    use super::{Batches, MAX_MEASUREMENTS, MEASUREMENT_BYTES};
     use zibrato::window::Fold;
     use zibrato::wire::{BATCH_TARGET_BYTES, BatchReader, Value};
+    use zibrato::{Annotation, Gauge};
 
     #[test]
     fn each_source_has_its_batches_and_each_gauge_its_time() {
@@ -111,6 +132,28 @@ mod tests {
         let bodies: Vec<_> = batches.take().iter().map(read).collect();
         assert_eq!(bodies, ["a g 1000, g 3000", "b g 2000, c 3"]);
         assert!(batches.take().is_empty());
+    }
+
+    #[test]
+    fn annotations_are_bounded_by_their_length() {
+        let mut annotation = Annotation::new("deploys", "version 7", 5).unwrap();
+        for n in 0..10 {
+            annotation = annotation.with_link(&n.to_string(), &"x".repeat(2_048), None).unwrap();
+        }
+        let (mut batches, mut count) = (Batches::default(), 0);
+        while batches.has_room_for(1) {
+            batches.annotate("a", &annotation, 0);
+            count += 1;
+        }
+        assert!(count * annotation.bytes() <= MAX_MEASUREMENTS * MEASUREMENT_BYTES);
+        let (mut read, bodies) = (0, batches.take());
+        for body in &bodies {
+            for entry in BatchReader::new(body).unwrap().entries() {
+                assert_eq!(entry.unwrap().value, Value::Annotation(Box::new(annotation.clone())));
+                read += 1;
+            }
+        }
+        assert_eq!(read, count);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::seen::Page;
 use super::value_lists::ValueLists;
 use crate::intake::collectd::Converter;
 use zibrato::check_name;
-use zibrato::wire::MAX_TAGS;
+use zibrato::wire::{BatchReader, BatchWriter, Entry, EntryError, MAX_TAGS, Value};
 
 const CLOCK: Clock = Clock { now_ms: 1_700_000_042_000, max_age: 7_200 };
 
@@ -84,9 +84,14 @@ fn collectd(body: &str) {
 
 fn annotation(fields: &Fields<'_>) {
     match fields.check("stream", 1, CLOCK.now_ms / 1_000) {
-        Ok(annotation) => {
-            assert_eq!(check_name(&annotation.series), Ok(()));
-            assert!(annotation.source.is_none_or(|source| check_name(&source).is_ok()));
+        Ok(valid) => {
+            assert!(valid.source.is_none_or(|source| check_name(&source).is_ok()));
+            let mut batch = BatchWriter::new("source", CLOCK.now_ms, 1_000);
+            batch.annotation(&valid.annotation);
+            let (body, sent) = (batch.finish(), Value::Annotation(Box::new(valid.annotation)));
+            let is_sent =
+                |entry: Result<Entry<'_>, EntryError>| entry.is_ok_and(|e| e.value == sent);
+            assert!(BatchReader::new(&body).is_ok_and(|batch| batch.entries().all(is_sent)));
         }
         Err(faults) => assert!(faults.count() > 0),
     }

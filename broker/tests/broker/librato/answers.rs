@@ -40,7 +40,8 @@ fn measurements_of_each_form_reach_subscribers() {
     client.send("1c\r\n{\"gauges\":{\"chunks\":{\"value\"\r\n");
     client.send("3\r\n:12\r\n6\r\n.5}}} \r\n0\r\n\r\n");
     assert_eq!(client.answer().unwrap().status, 200);
-    let answer = client.post("/v1/annotations/my%20deploys", r#"{"title":"b","source":"s"}"#);
+    let answer =
+        client.post("/v1/annotations/my%20deploys", r#"{"title":"b","source":"s","start_time":7}"#);
     assert_eq!(answer.status, 201);
     assert!(answer.body.contains(r#""title":"b""#) && answer.body.contains(r#""id":1"#));
     receive(
@@ -53,7 +54,7 @@ fn measurements_of_each_form_reach_subscribers() {
             ("not_specified gzip", 4.0),
             ("not_specified zlib", 5.0),
             ("not_specified chunks", 12.5),
-            ("s annotations.my-deploys", 1.0),
+            ("s my-deploys: b", 7.0),
         ],
     );
     broker.stop();

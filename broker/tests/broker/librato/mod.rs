@@ -172,7 +172,8 @@ fn request(method: &str, path: &str, headers: &str) -> String {
     )
 }
 
-/// What a subscriber has of each series: the sum of a counter, or the last reading of a gauge.
+/// What a subscriber has of each series: the sum of a counter, or the last reading of a gauge; and the
+/// start of each annotation, in seconds.
 fn readings(seen: &Seen) -> BTreeMap<String, f64> {
     let Seen::Batch { body, .. } = seen else { return BTreeMap::new() };
     let batch = BatchReader::new(body).unwrap();
@@ -181,6 +182,10 @@ fn readings(seen: &Seen) -> BTreeMap<String, f64> {
         let tags: Vec<_> =
             entry.tags.clone().map(|(tag, value)| format!(";{tag}={value}")).collect();
         let value = match entry.value {
+            Value::Annotation(annotation) => {
+                let name = format!("{source} {}: {}", annotation.stream(), annotation.title());
+                return (name, annotation.start_ms() as f64 / 1e3);
+            }
             Value::Gauge(gauge) => gauge.last,
             Value::Counter(sum) => sum,
             other => panic!("{other:?}"),

@@ -1,5 +1,6 @@
 //! The lines of a window, byte by byte.
 
+mod annotations;
 mod histograms;
 
 mod gauges;

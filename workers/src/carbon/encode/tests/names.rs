@@ -14,7 +14,7 @@ struct Cli {
     flags: CarbonFlags,
 }
 
-fn carbon(args: &str) -> Result<Carbon, String> {
+pub(super) fn carbon(args: &str) -> Result<Carbon, String> {
     let args = ["x"].into_iter().chain(args.split_whitespace());
     let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
     Carbon::open(cli.flags).map_err(|failure| failure.message)
@@ -31,7 +31,7 @@ fn window(write: impl Fn(&mut BatchWriter)) -> Window {
 }
 
 /// The lines, without their time.
-fn lines(carbon: &mut Carbon, window: Window) -> Vec<String> {
+pub(super) fn lines(carbon: &mut Carbon, window: Window) -> Vec<String> {
     let text = text(&carbon.payloads(window));
     text.lines().map(|line| line.strip_suffix(" 1700000040").unwrap().to_owned()).collect()
 }
