@@ -130,13 +130,25 @@ impl HttpClient {
         content_type: &str,
         payload: &Payload,
     ) -> Result<Answer, Unanswered> {
+        let Payload { body, key, .. } = payload;
+        self.post_to(&self.endpoint, authorization, content_type, body, key)
+    }
+
+    /// The same to `place`, which is on the host of the endpoint.
+    pub(crate) fn post_to(
+        &self,
+        place: &Endpoint,
+        authorization: Option<&Secret>,
+        content_type: &str,
+        body: &[u8],
+        key: &str,
+    ) -> Result<Answer, Unanswered> {
         let mut headers = vec![("Content-Type", content_type)];
         headers.extend(authorization.map(|secret| ("Authorization", secret.expose())));
-        if !payload.key.is_empty() {
-            headers.push(("Idempotency-Key", &payload.key));
+        if !key.is_empty() {
+            headers.push(("Idempotency-Key", key));
         }
-        let endpoint = self.endpoint.0.clone();
-        let sent = self.send(Method::POST, endpoint, &headers, Some(&payload.body));
+        let sent = self.send(Method::POST, place.0.clone(), &headers, Some(body));
         // The status decides the result of the request. An incomplete body does not change it.
         sent.map(|response| Answer::read(response, MAX_ANSWER_BYTES).0)
     }

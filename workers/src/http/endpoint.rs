@@ -41,6 +41,16 @@ impl Endpoint {
         format!("{scheme}://{authority}")
     }
 
+    /// The same URL, without its query, with another segment of its path. The segment consists of
+    /// letters, digits, `.`, `:`, `-` and `_`.
+    #[cfg(feature = "librato")]
+    pub(crate) fn with_segment(&self, segment: &str) -> Self {
+        let mut parts = self.0.clone().into_parts();
+        let path = format!("{}/{segment}", self.0.path().trim_end_matches('/'));
+        parts.path_and_query = path.parse().ok().or(parts.path_and_query);
+        Self(Uri::from_parts(parts).unwrap_or_else(|_| self.0.clone()))
+    }
+
     pub(super) fn host(&self) -> &str {
         self.0.host().unwrap_or_default()
     }
@@ -89,6 +99,18 @@ mod tests {
             let failure = Endpoint::parse("--webhook-url", bad).unwrap_err();
             assert_eq!(failure.message, format!("--webhook-url: {why}"));
             assert_eq!(failure.exit as u8, 78);
+        }
+    }
+
+    #[cfg(feature = "librato")]
+    #[test]
+    fn a_segment_is_added_to_the_path() {
+        for (url, expected) in [
+            ("https://h/v1/annotations", "https://h/v1/annotations/a.b"),
+            ("https://h:81/v1/annotations/?x=y", "https://h:81/v1/annotations/a.b"),
+        ] {
+            let endpoint = Endpoint::parse("--api-url", url).unwrap();
+            assert_eq!(endpoint.with_segment("a.b").0.to_string(), expected);
         }
     }
 

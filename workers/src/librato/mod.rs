@@ -3,9 +3,10 @@
 //!
 //! Counters are sent as their sum, timers and histograms as count, sum, min, max and sum of squares,
 //! and sets as the number of their members, with the start of the window as timestamp. Gauges are
-//! sent as count, sum, min and max of each second.
+//! sent as count, sum, min and max of each second. Each annotation is posted to its stream.
 
 mod accept;
+mod annotation;
 mod answer;
 pub mod client;
 mod ended;
@@ -53,6 +54,8 @@ use zibrato::window::Window;
 pub struct Librato {
     /// The client, the credentials, and the target.
     api: Question,
+    /// The streams of annotations.
+    annotations: Endpoint,
     encoder: Encoder,
     gauges: Gauges,
     /// Number of series that were dropped, because no free name was found.
@@ -123,8 +126,11 @@ impl Librato {
 
 impl Backend for Librato {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let encoded = self.encoder.encode(window, clock::unix_ms());
+        let annotations: Vec<_> =
+            window.annotations().iter().filter_map(annotation::payload).collect();
+        let mut encoded = self.encoder.encode(window, clock::unix_ms());
         self.report(&encoded);
+        encoded.payloads.extend(annotations);
         encoded.payloads
     }
 
@@ -143,10 +149,20 @@ impl Backend for Librato {
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         let Question { http, authorization, token, .. } = &self.api;
-        let sent = http.post(Some(authorization), "application/json", payload);
+        let sent = match annotation::parts(payload) {
+            Some((stream, json)) => {
+                let place = self.annotations.with_segment(stream);
+                http.post_to(&place, Some(authorization), "application/json", json, &payload.key)
+            }
+            None => http.post(Some(authorization), "application/json", payload),
+        };
         let answer = sent.map_err(|error| self.explained(error.into_send_error(), false))?;
         let secrets = [authorization, token];
         answer::judge(&answer, &secrets, clock::unix_ms()).map_err(|error| {
+            let error = match annotation::parts(payload) {
+                Some(_) => annotation::unserved(error, answer.status),
+                None => error,
+            };
             self.explained(error, ended::is_notice(&answer::message(&answer.body)))
         })?;
         if part::is_cut(&answer.body) {
@@ -169,7 +185,10 @@ impl Backend for Librato {
     }
 
     fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
-        part::names(payload, most)
+        match annotation::name(payload) {
+            Some(name) => vec![name],
+            None => part::names(payload, most),
+        }
     }
 }
 
@@ -252,6 +271,7 @@ fn open(
     let base = flags::base(&flags.api_url).map_err(|why| wrong(&why))?;
     let endpoint = Endpoint::parse("--api-url", &format!("{base}/v1/{path}"))?;
     let place = Endpoint::parse("--api-url", &format!("{base}/v1/metrics?length=1"))?;
+    let annotations = Endpoint::parse("--api-url", &format!("{base}/v1/annotations"))?;
     let basic = STANDARD.encode(format!("{}:{}", username.expose(), token.expose()));
     let mut encoder = Encoder::new(&flags.prefix);
     (encoder.api, encoder.timers) = (flags.api, flags.timers);
@@ -264,6 +284,7 @@ fn open(
     let target = http.target("--api-url");
     Ok(Librato {
         api: Question { http, place, authorization, token, target },
+        annotations,
         encoder,
         gauges: flags.gauges,
         dropped: 0,

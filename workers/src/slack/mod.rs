@@ -1,9 +1,11 @@
-//! Slack: each window becomes one readable message, through a webhook or `chat.postMessage`.
+//! Slack: each window becomes one readable message, and each annotation another one, through a webhook
+//! or `chat.postMessage`.
 
 mod answer;
 pub mod bus;
 pub mod client;
 mod digest;
+mod event;
 mod format;
 mod history;
 mod part;
@@ -13,7 +15,7 @@ use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::secret::{GivenSecret, Secret};
 use crate::{Backend, BackendProgram, IdleGauges, Payload, SendError, Target};
 use digest::{Digester, MAX_TITLE};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use zibrato::clock;
@@ -112,8 +114,8 @@ impl SlackFlags {
     }
 }
 
-/// Posts a digest of each window to Slack: the series that changed most first, each with a
-/// sparkline of its last 24 windows.
+/// Posts each annotation, and a digest of each window to Slack: the series that changed most first,
+/// each with a sparkline of its last 24 windows.
 ///
 /// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer or
 /// histogram its count, mean, 99th percentile and max, a set the number of its members. The
@@ -134,12 +136,8 @@ enum Destination {
     Webhook { url: Secret, from: String },
 }
 
-impl Backend for Slack {
-    fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let Some(digest) = self.digester.digest(window) else {
-            return Vec::new();
-        };
-        let (text, blocks) = (digest.text, digest.blocks);
+impl Slack {
+    fn payload(&self, text: &str, blocks: &[Value], series: usize) -> Payload {
         let body = match &self.destination {
             Destination::Channel { channel, .. } => json!({
                 "channel": channel, "text": text, "blocks": blocks,
@@ -147,7 +145,19 @@ impl Backend for Slack {
             }),
             Destination::Webhook { .. } => json!({"text": text, "blocks": blocks}),
         };
-        vec![Payload::new(body.to_string().into_bytes(), digest.series)]
+        Payload::new(body.to_string().into_bytes(), series)
+    }
+}
+
+impl Backend for Slack {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let events = window.annotations().iter().map(event::message);
+        let mut payloads: Vec<_> =
+            events.map(|(text, blocks)| self.payload(&text, &blocks, 1)).collect();
+        if let Some(digest) = self.digester.digest(window) {
+            payloads.push(self.payload(&digest.text, &digest.blocks, digest.series));
+        }
+        payloads
     }
 
     fn destination(&self) -> Option<String> {

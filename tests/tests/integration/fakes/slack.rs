@@ -1,8 +1,9 @@
 //! The backend for Slack against the fake.
 
-use super::{class_of, window};
+use super::{STAMP, class_of, window};
 use serde_json::Value;
 use std::time::{Duration, Instant};
+use zibrato::Annotation;
 use zibrato_tests::fake::{FakeSlack, Reply};
 use zibrato_workers::slack::{Slack, SlackFlags};
 use zibrato_workers::{Backend, BackendProgram, Payload};
@@ -50,6 +51,27 @@ fn a_digest_arrives_in_its_channel_and_through_its_webhook() {
     for request in &requests {
         assert!(request.header("user-agent").unwrap().starts_with("zibrato-slack/"));
     }
+}
+
+#[test]
+fn an_annotation_is_a_message_of_its_own() {
+    let fake = FakeSlack::start().unwrap();
+    let mut backend = to_channel(&fake, FakeSlack::CHANNEL);
+    let mut window = window(&[] as &[&str]);
+    let deploy = Annotation::new("deploys", "<!channel> version 7", STAMP * 1_000).unwrap();
+    let deploy = deploy.with_link("ci", "https://ci.example.com/7", Some("the build")).unwrap();
+    window.add_annotation("web-1", &deploy);
+    for payload in backend.payloads(window) {
+        backend.send(&payload).unwrap();
+    }
+    let messages = fake.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].text, "deploys: &lt;!channel&gt; version 7");
+    assert_eq!(
+        messages[0].blocks[0]["text"]["text"],
+        "*&lt;!channel&gt; version 7* _web-1_ deploys, 2023-11-14 22:14:00 UTC\n\
+         <https://ci.example.com/7|the build>"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Programs that speak Librato's API, and a broker that takes the place of the service.
 
+mod annotations;
 mod clients;
 mod collectd;
 mod durable;
