@@ -8,6 +8,8 @@ use zibrato_tests::{Running, program, repository};
 
 const FILE: &str = "docs/flags.md";
 
+const SLACK: &str = "zibrato-slack";
+
 /// Every daemon: the broker, and each worker in `workers/src/bin`.
 fn daemons() -> Vec<String> {
     let mut names = workers();
@@ -72,12 +74,33 @@ fn tables() -> BTreeMap<String, String> {
     let common = shared(all.values());
     let of = |name: &str| without(&all[name], &common);
     let worker = backends().map(|(name, _)| of(name)).collect::<Vec<_>>();
-    assert!(worker.windows(2).all(|two| two[0] == two[1]), "workers have different subcommands");
+    // `send` of zibrato-slack is a command of its metric bus.
+    let same = |lines: &Vec<[String; 2]>| {
+        lines.iter().filter(|line| !line[0].starts_with("`send")).cloned().collect::<Vec<_>>()
+    };
+    let is_same = worker.windows(2).all(|two| same(&two[0]) == same(&two[1]));
+    assert!(is_same, "workers have different subcommands");
     assert_eq!(of(TAIL), [[""; 2]; 0], "{TAIL} has subcommands of its own: give them a table");
     tables.insert("commands: all programs".to_owned(), commands(&common));
     tables.insert("commands: all workers".to_owned(), commands(&worker[0]));
     tables.insert("commands: zibrato-broker".to_owned(), commands(&of("zibrato-broker")));
+    tables.extend(bus());
     tables
+}
+
+/// The tables of the metric bus, whose commands `zibrato-slack -h` does not list.
+fn bus() -> [(String, String); 2] {
+    let relay = rows(SLACK, &help(SLACK, &["relay"]));
+    let mut lines = Vec::new();
+    for name in ["init", "send", "recv", "relay"] {
+        let text = help(SLACK, &[name]);
+        lines.extend(command(name, &text, &without(&rows(SLACK, &text), &relay)));
+    }
+    let common = rows("zibrato-carbon", &help("zibrato-carbon", &[]));
+    [
+        ("commands: zibrato-slack".to_owned(), commands(&lines)),
+        ("flags: zibrato-slack".to_owned(), table(&without(&relay, &common))),
+    ]
 }
 
 /// The items that all of these have, in the order of the first.

@@ -18,6 +18,8 @@
 //! rejected.
 
 mod alone;
+#[cfg(feature = "slack")]
+mod confirm;
 mod reach;
 
 use super::address::Address;

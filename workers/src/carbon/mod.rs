@@ -185,6 +185,16 @@ impl Carbon {
     }
 }
 
+#[cfg(feature = "slack")]
+impl Carbon {
+    /// Writes lines, and waits until the receiver has read them, as far as the protocol tells. After an
+    /// error they may have arrived, and are not written again.
+    pub(crate) fn deliver_confirmed(&mut self, payload: &Payload) -> Result<(), SendError> {
+        self.route.window_begins();
+        self.route.write_confirmed(payload).map_err(failure)
+    }
+}
+
 impl Backend for Carbon {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
         let at = (window.stamp(), Duration::from_millis(window.length_ms()));

@@ -81,6 +81,18 @@ impl Route {
         }
     }
 
+    /// Writes a payload, and waits until the receiver has read it. It is never written again.
+    #[cfg(feature = "slack")]
+    pub(super) fn write_confirmed(&mut self, payload: &Payload) -> Result<(), ConnectionError> {
+        let written = self.write(payload, Place::Last);
+        let Self::Connection(connection) = self else { return written };
+        let confirmed = written.and_then(|()| connection.confirm());
+        if confirmed.is_err() {
+            connection.start_afresh();
+        }
+        confirmed
+    }
+
     /// Connects without writing, and says what works.
     pub(super) fn reach(&mut self) -> Result<Vec<String>, ConnectionError> {
         match self {

@@ -6,7 +6,7 @@ use super::deadline::Deadline;
 use super::secure::{Hindrance, Session, Tls, TlsClient, TlsFlags, speaks_tls};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 use zibrato::daemon::Failure;
 
@@ -172,6 +172,18 @@ impl Stream {
             Some(Err(said)) if Hindrance::find(&said).is_some() => said,
             _ => why,
         })
+    }
+
+    /// Ends the writing, and returns the state of the peer within `timeout`. A peer that has read
+    /// everything closes too.
+    pub(super) fn finish(&mut self, timeout: Duration) -> Peer {
+        if let Layer::Tls(session) = &mut self.layer {
+            session.end(&self.tcp);
+        }
+        if let Err(why) = self.tcp.shutdown(Shutdown::Write) {
+            return Peer::Broken(why);
+        }
+        self.listen(timeout)
     }
 
     /// The state of the peer, now or within `timeout`.

@@ -47,6 +47,15 @@ pub struct CommonFlags {
     pub log_format: LogFormat,
 }
 
+/// The configuration file of a program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileFormat {
+    /// The one that is read if none is given, and if it exists.
+    pub(super) default: Option<&'static str>,
+    /// Converts its text to TOML.
+    pub(super) to_toml: fn(&Path, String) -> Result<String, String>,
+}
+
 /// The parsed command line.
 #[derive(Debug)]
 pub(super) struct Given<T> {
@@ -56,17 +65,18 @@ pub(super) struct Given<T> {
 }
 
 /// Reads the command line, the variables and the configuration file of a program.
-/// `subcommand_flags` gives the flags that each subcommand uses, and `subcommand_help` changes the
+/// `args` begins with the path of the program. `subcommand_flags` gives the flags that each subcommand uses, and `subcommand_help` changes the
 /// help of each.
 ///
 /// # Errors
 /// The exit code, after help, the version, a generated text or an error has been printed.
 pub(super) fn parse<T: Parser>(
+    args: Vec<OsString>,
+    format: FileFormat,
     subcommand_flags: &dyn Fn(&str) -> Option<Vec<String>>,
     subcommand_help: &dyn Fn(&str, Command) -> Command,
 ) -> Result<Given<T>, Exit> {
     let variable = |name: &str| std::env::var_os(name);
-    let args: Vec<_> = std::env::args_os().collect();
     let used = |path: &str| match generate::is_generator(path) {
         true => Some(Vec::new()),
         false => subcommand_flags(path),
@@ -83,7 +93,7 @@ pub(super) fn parse<T: Parser>(
         failure.report(command.get_name());
         return Err(failure.exit);
     }
-    let wrong = match parse_from::<T>(command.clone(), args.clone(), &variable) {
+    let wrong = match parse_from::<T>(command.clone(), args.clone(), format, &variable) {
         Ok((flags, origins)) => {
             let names = std::env::vars_os().map(|(name, _)| name);
             let mut notes = notes::unknown_variables(&command, names);
@@ -125,10 +135,13 @@ fn tell(error: &clap::Error) {
 fn parse_from<T: Parser>(
     mut command: Command,
     args: Vec<OsString>,
+    format: FileFormat,
     variable: &Variable<'_>,
 ) -> Result<(T, Origins), Wrong> {
     let path = config_file(&command, &args, variable)?;
-    let file = path.map(|path| File::read(&command, &path, variable)).transpose()?;
+    let path = path.or_else(|| format.default.map(PathBuf::from).filter(|path| path.exists()));
+    let file =
+        path.map(|path| File::read(&command, &path, format.to_toml, variable)).transpose()?;
     let mut file = file.unwrap_or_default();
     // Repeated flags would add up.
     for arg in command.get_arguments().filter(|arg| is_repeatable(arg)) {
@@ -303,13 +316,17 @@ fn config_file(
     args: &[OsString],
     variable: &Variable<'_>,
 ) -> Result<Option<PathBuf>, Wrong> {
+    let config = command.get_arguments().find(|arg| arg.get_long() == Some("config"));
+    let short = config.and_then(Arg::get_short).map(|short| format!("-{short}"));
     let mut from_flag = None;
     let mut rest = args.iter().skip(1);
     while let Some(arg) = rest.next() {
-        let file = if arg == "--config" {
+        let text = arg.to_str().unwrap_or_default();
+        let file = if arg == "--config" || short.as_deref() == Some(text) {
             rest.next().cloned()
         } else {
-            arg.to_str().and_then(|arg| arg.strip_prefix("--config=")).map(OsString::from)
+            let attached = || text.strip_prefix(short.as_deref()?);
+            text.strip_prefix("--config=").or_else(attached).map(OsString::from)
         };
         if from_flag.is_some() && file.is_some() {
             let why = "--config is given more than once; write all keys into one file";
@@ -317,10 +334,7 @@ fn config_file(
         }
         from_flag = from_flag.or(file);
     }
-    let name = || {
-        let config = command.get_arguments().find(|arg| arg.get_long() == Some("config"));
-        config?.get_env()?.to_str()
-    };
+    let name = || config?.get_env()?.to_str();
     Ok(from_flag.or_else(|| variable(name()?)).map(PathBuf::from))
 }
 

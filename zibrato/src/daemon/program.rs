@@ -1,12 +1,14 @@
 //! The frame of every program: process setup, command line, work, last log lines, exit code.
 
-use super::cli::{self, CommonFlags, Given, Note, Origins, doubtful_levels};
+use super::cli::{self, CommonFlags, FileFormat, Given, Note, Origins, doubtful_levels};
 use super::exit::{Exit, Failure};
 use super::findings::Findings;
 use super::logging::init_logging;
 use super::{signals, stderr};
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::ffi::OsString;
 use std::panic::PanicHookInfo;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +24,18 @@ const COMMAND_LINE_BYTES: usize = 4 << 20;
 
 /// A program: its command line, and what it does with it.
 pub trait Program: clap::Parser {
+    /// The configuration file that is read without `--config`, if it exists. Defaults to none.
+    const DEFAULT_CONFIG: Option<&'static str> = None;
+
+    /// Converts a configuration file in another format to TOML, so that each key stays on its line.
+    /// Defaults to no change.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    fn config_to_toml(_path: &Path, text: String) -> Result<String, String> {
+        Ok(text)
+    }
+
     /// The flags that every program has.
     fn common(&self) -> &CommonFlags;
 
@@ -95,6 +109,12 @@ pub trait Program: clap::Parser {
 /// ```
 #[must_use]
 pub fn main<T: Program>() -> ExitCode {
+    main_with::<T>(std::env::args_os().collect())
+}
+
+/// Runs a program with other arguments than those of the process, the first of which is its path.
+#[must_use]
+pub fn main_with<T: Program>(args: Vec<OsString>) -> ExitCode {
     signals::reset();
     signals::raise_descriptor_limit();
     std::panic::set_hook(Box::new(log_panic));
@@ -106,7 +126,12 @@ pub fn main<T: Program>() -> ExitCode {
         stderr::flush(LAST_LINES);
         return Exit::Unavailable.into();
     }
-    let code = match cli::parse::<T>(&T::subcommand_flags, &T::subcommand_help) {
+    let code = match cli::parse::<T>(
+        args,
+        FileFormat { default: T::DEFAULT_CONFIG, to_toml: T::config_to_toml },
+        &T::subcommand_flags,
+        &T::subcommand_help,
+    ) {
         Ok(given) => {
             let Given { flags, origins, notes } = given;
             start(flags, &origins, notes).unwrap_or_else(|mut failure| {

@@ -1,7 +1,8 @@
 //! A channel of Slack as a bus for metrics: senders post lines, a relay delivers them to Carbon.
 //!
-//! A message holds lines `NAME VALUE TIMESTAMP`, as Carbon reads them. This module reads and packs
-//! such messages, and is pure: programs in other places can send and receive what the relay does.
+//! A message holds lines `NAME VALUE TIMESTAMP`, as Carbon reads them. `zibrato-slack send` and
+//! `zibrato-slack relay` use such a channel, and so can other programs with the functions here, which
+//! read and pack messages.
 //!
 //! ```
 //! use zibrato_workers::slack::bus::{MAX_MESSAGE_CHARS, Packed, Ts, pack, read};
@@ -16,12 +17,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
+mod commands;
+mod config;
+mod flags;
 mod grammar;
 mod markup;
 mod packing;
+mod relay;
+mod state;
 mod ts;
 
 pub use super::format::escape;
+pub use flags::{arguments, main};
 pub use grammar::{Contents, Point, RejectedLine, Wrong, read, read_line};
 pub use markup::decode;
 pub use packing::{MAX_MESSAGE_CHARS, Packed, pack};

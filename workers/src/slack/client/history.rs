@@ -48,6 +48,13 @@ pub struct Edited {
 }
 
 impl Message {
+    /// A message of a user, for tests of what reads messages.
+    #[must_use]
+    pub fn new(ts: Ts, text: impl Into<String>) -> Self {
+        let (user, bot_id, subtype, thread_ts, edited) = (None, None, None, None, None);
+        Self { ts, text: text.into(), user, bot_id, subtype, thread_ts, edited }
+    }
+
     /// Whether it is a reply in a thread, and not the first message of one.
     #[must_use]
     pub fn is_reply(&self) -> bool {

@@ -30,12 +30,14 @@ impl File {
     pub(super) fn read(
         command: &Command,
         path: &Path,
+        to_toml: fn(&Path, String) -> Result<String, String>,
         variable: &Variable<'_>,
     ) -> Result<Self, Wrong> {
         let wrong = |why: String| Wrong::Config(format!("--config {}: {why}", path.display()));
         let read = read_bounded(path, MAX_CONFIG_BYTES);
         let (bytes, _) = read.map_err(|error| wrong(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+        let text = to_toml(path, text).map_err(wrong)?;
         Self::parse(command, path, &text, variable).map_err(Wrong::Config)
     }
 

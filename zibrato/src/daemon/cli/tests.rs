@@ -1,11 +1,15 @@
 //! Flags take precedence over variables, the file and defaults, in this order; unknown keys are
 //! errors.
 
-use super::{CommonFlags, Origins, Wrong, parse_from, with_subcommand_flags, with_variables};
+use super::{
+    CommonFlags, FileFormat, Origins, Wrong, parse_from, with_subcommand_flags, with_variables,
+};
 use crate::daemon::whole_number;
 use clap::{Command, CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::Write;
+
+const TOML: FileFormat = FileFormat { default: None, to_toml: |_, text| Ok(text) };
 
 #[derive(Debug, Parser)]
 #[command(name = "zibrato-demo")]
@@ -28,7 +32,7 @@ fn parse(args: &[&str], variables: &[(&str, &str)]) -> Result<Demo, Wrong> {
 
 fn parse_with_origins(args: &[&str], variables: &[(&str, &str)]) -> Result<(Demo, Origins), Wrong> {
     let args = std::iter::once("zibrato-demo").chain(args.iter().copied()).map(OsString::from);
-    parse_from(with_variables(Demo::command()), args.collect(), &|name: &str| {
+    parse_from(with_variables(Demo::command()), args.collect(), TOML, &|name: &str| {
         variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value))
     })
 }
@@ -186,7 +190,7 @@ fn flags_can_be_given_before_and_after_a_subcommand() {
     let parse = |args: &[&str]| {
         let args = std::iter::once("zibrato-more").chain(args.iter().copied()).map(OsString::from);
         let (more, _) =
-            parse_from::<More>(command.clone(), args.collect(), &|_: &str| None).unwrap();
+            parse_from::<More>(command.clone(), args.collect(), TOML, &|_: &str| None).unwrap();
         (more.action, more.flush, more.common.check)
     };
     let drop = || Some(Action::Drop { files: vec!["a".to_owned()], all: false });
