@@ -56,7 +56,7 @@ impl Host {
     }
 }
 
-const FAST: [&str; 6] = ["--poll", "0.1", "--grace", "0", "--deletions", "60000"];
+const FAST: [&str; 6] = ["--poll", "1.5", "--grace", "0", "--deletions", "60000"];
 
 fn texts(fake: &FakeSlack) -> Vec<String> {
     fake.stored(CHANNEL).into_iter().map(|stored: Stored| stored.text).collect()
@@ -86,7 +86,7 @@ fn what_is_sent_arrives_in_carbon_once_and_chat_stays() {
     let mut relay = host.relay(&fake);
     let rest = ["good morning everyone".to_owned(), mixed, format!("e.other 1 {now}")];
     wait_until(DEADLINE, "the deletions", || texts(&fake) == rest);
-    relay.says(&["event=undeletable", "same app"]);
+    relay.says(&["event=\"undeletable\"", "same app"]);
     wait_until(DEADLINE, "the points", || carbon.fetch_all().len() == 254);
     let points = carbon.fetch_all();
     assert_eq!(points["a.one"], [(now, -2.5)]);
@@ -104,7 +104,7 @@ fn what_is_sent_arrives_in_carbon_once_and_chat_stays() {
     fake.reply(CHANNEL, &thread, &format!("f.reply 1 {now}"));
     assert!(relay.stop(Signal::TERM).success());
     let log = relay.log();
-    assert!(log.contains("event=ended") && !log.contains("xoxb"), "{log}");
+    assert!(log.contains("event=\"ended\"") && !log.contains("xoxb"), "{log}");
     let mut relay = host.relay(&fake);
     fake.post_as(FakeSlack::TOKEN, CHANNEL, &format!("g.last 1 {now}"));
     wait_until(DEADLINE, "the last point", || carbon.fetch("g.last") == [(now, 1.0)]);
@@ -158,7 +158,7 @@ fn a_relay_that_cannot_work_says_why() {
     let (fake, carbon) = (FakeSlack::start().unwrap(), Carbon::start());
     let host = Host::new(FakeSlack::TOKEN, carbon.port());
     let mut relay = host.relay(&fake);
-    relay.says(&["event=started", "channel=metrics"]);
+    relay.says(&["event=\"started\"", "channel=\"metrics\""]);
     let (status, _, log) = host.run("relay", &fake, &[]);
     assert_eq!(status.code(), Some(69), "{log}");
     assert!(log.contains("another relay of the channel C0METRICS runs"), "{log}");
@@ -181,7 +181,7 @@ fn a_relay_that_cannot_work_says_why() {
     assert_eq!(relay.ended_within(DEADLINE).code(), Some(78));
     let log = relay.log();
     assert!(
-        log.contains("token_revoked: create a new token") && log.contains("event=ended"),
+        log.contains("token_revoked: create a new token") && log.contains("event=\"ended\""),
         "{log}"
     );
 }
@@ -202,7 +202,7 @@ fn nothing_is_deleted_while_carbon_is_down() {
     // Its clock is hours ahead, and hours behind.
     fake.set_clock_ahead(7_200_000);
     let mut relay = host.relay(&fake);
-    relay.says(&["event=relay_failed", "Carbon: "]);
+    relay.says(&["event=\"relay_failed\"", "Carbon: "]);
     assert_eq!((fake.deleted(), fake.stored(CHANNEL).len()), (0, 5));
     assert!(std::fs::read_to_string(host.state()).unwrap().contains("\"cursor\":null"));
     carbon.restart();

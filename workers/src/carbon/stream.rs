@@ -6,7 +6,9 @@ use super::deadline::Deadline;
 use super::secure::{Hindrance, Session, Tls, TlsClient, TlsFlags, speaks_tls};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+#[cfg(feature = "slack")]
+use std::net::Shutdown;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 use zibrato::daemon::Failure;
 
@@ -176,6 +178,7 @@ impl Stream {
 
     /// Ends the writing, and returns the state of the peer within `timeout`. A peer that has read
     /// everything closes too.
+    #[cfg(feature = "slack")]
     pub(super) fn finish(&mut self, timeout: Duration) -> Peer {
         if let Layer::Tls(session) = &mut self.layer {
             session.end(&self.tcp);

@@ -1,46 +1,15 @@
 //! The command line of `zibrato-slack init`, `send`, `recv` and `relay`, which are carbon-slack's
 //! commands.
 
-use super::commands;
-use super::config;
 use super::state::State;
 use crate::carbon::{Address, ApiKeyFlags, Carbon, Protocol, Tls, TlsFlags};
 use crate::secret::Secret;
 use crate::slack::client::{Client, ClientBuilder};
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::daemon::{
-    CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, number, seconds, state_folder,
-    state_variable, whole_number,
+    CommonFlags, Exit, Failure, Stop, number, seconds, state_folder, state_variable, whole_number,
 };
-
-/// The commands.
-const COMMANDS: [&str; 4] = ["init", "recv", "relay", "send"];
-
-/// Carbon-slack's program for each command is this and the command.
-const PREFIX: &str = "carbon-slack-";
-
-/// The arguments for [`main`], if they call a command of the bus: `zibrato-slack relay …`, or
-/// `carbon-slack-relay …` for a program that is linked to that name.
-#[must_use]
-pub fn arguments(args: impl IntoIterator<Item = OsString>) -> Option<Vec<OsString>> {
-    let args: Vec<_> = args.into_iter().collect();
-    let (program, rest) = args.split_first()?;
-    let name = Path::new(program).file_name()?.to_str()?;
-    let is_command = |word: &str| COMMANDS.contains(&word);
-    if let Some(command) = name.strip_prefix(PREFIX).filter(|command| is_command(command)) {
-        return Some([&[program.clone(), command.into()], rest].concat());
-    }
-    rest.first()?.to_str().is_some_and(is_command).then_some(args)
-}
-
-/// Runs a command of the bus, from its arguments to its exit code.
-#[must_use]
-pub fn main(args: Vec<OsString>) -> ExitCode {
-    zibrato::daemon::main_with::<BusFlags>(args)
-}
 
 /// Uses a channel of Slack as a bus for metrics: senders post lines, a relay delivers them to Carbon
 #[derive(Debug, Clone, clap::Parser)]
@@ -53,7 +22,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 #[command(mut_arg("config", |arg| arg.short('c').help("YAML file of carbon-slack to read flags from, or TOML. Its keys are the long flags without the dashes [default: /etc/carbon-slack.yml, if it exists]")))]
 pub(super) struct BusFlags {
     #[command(subcommand)]
-    task: Task,
+    pub(super) task: Task,
 
     #[command(flatten)]
     pub(super) slack: BusSlackFlags,
@@ -62,12 +31,12 @@ pub(super) struct BusFlags {
     pub(super) relay: RelayFlags,
 
     #[command(flatten, next_help_heading = "General")]
-    common: CommonFlags,
+    pub(super) common: CommonFlags,
 }
 
 /// A command.
 #[derive(Debug, Clone, clap::Subcommand)]
-enum Task {
+pub(super) enum Task {
     /// Print a sample of the configuration file
     Init,
     /// Print the messages of the channel, without changing anything
@@ -169,65 +138,6 @@ pub(super) struct RelayFlags {
     pub(super) deletions: f64,
 }
 
-impl Program for BusFlags {
-    const DEFAULT_CONFIG: Option<&'static str> = Some(config::DEFAULT);
-
-    fn config_to_toml(path: &Path, text: String) -> Result<String, String> {
-        config::to_toml(path, text)
-    }
-
-    fn common(&self) -> &CommonFlags {
-        &self.common
-    }
-
-    fn subcommand_flags(path: &str) -> Option<Vec<String>> {
-        let own = |flags: &[&str]| Some(flags.iter().map(|flag| (*flag).to_owned()).collect());
-        let slack = [
-            "config",
-            "token",
-            "token-file",
-            "channel",
-            "api-url",
-            "timeout",
-            "ca-file",
-            "log-level",
-            "log-format",
-        ];
-        match path {
-            "init" => own(&[]),
-            "relay" => None,
-            _ => own(&slack),
-        }
-    }
-
-    fn runs(&self) -> bool {
-        matches!(self.task, Task::Relay)
-    }
-
-    fn check(&self, findings: &mut Findings) {
-        findings.take(self.channel());
-        findings.take(self.builder().and_then(build));
-        findings.take(self.carbon());
-        if let Some(address) = findings.take(self.address()) {
-            findings.host("--carbon", address.host(), address.port());
-        }
-        if let Some(folder) = findings.take(self.folder()) {
-            findings.folder("--state", &folder, None);
-        }
-    }
-
-    fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
-        doubts.log();
-        let done = match &self.task {
-            Task::Init => zibrato::daemon::print(config::SAMPLE),
-            Task::Recv { limit } => commands::recv(&self, *limit),
-            Task::Relay => commands::relay(&self),
-            Task::Send(what) => commands::send(&self, what),
-        };
-        done.map(|()| Exit::Fine.into())
-    }
-}
-
 fn wrong(why: impl Into<String>) -> Failure {
     Failure::new(Exit::Config, why)
 }
@@ -267,7 +177,8 @@ impl BusFlags {
         })
     }
 
-    fn address(&self) -> Result<Address, Failure> {
+    /// The address of Carbon.
+    pub(super) fn address(&self) -> Result<Address, Failure> {
         if let Some(address) = &self.relay.carbon {
             return Ok(address.clone());
         }
@@ -298,7 +209,8 @@ impl BusFlags {
         }
     }
 
-    fn folder(&self) -> Result<PathBuf, Failure> {
+    /// The folder of the state.
+    pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.relay.state {
             return Ok(folder.clone());
         }
@@ -320,36 +232,5 @@ impl BusFlags {
         let per_minute = if self.relay.deletions > 0.0 { self.relay.deletions.ceil() } else { 1.0 };
         let builder = self.builder()?.deletions_per_minute(per_minute as u16);
         Ok((stop, build(builder.pause(move |wait| !token.wait(wait)))?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::arguments;
-    use std::ffi::OsString;
-
-    #[test]
-    fn the_name_of_the_program_may_be_the_command() {
-        let found = |line: &str| {
-            let args = arguments(line.split(' ').map(OsString::from))?;
-            Some(
-                args.into_iter()
-                    .map(|arg| arg.into_string().unwrap())
-                    .collect::<Vec<_>>()
-                    .join(" "),
-            )
-        };
-        for (line, expected) in [
-            ("zibrato-slack relay -c x", Some("zibrato-slack relay -c x")),
-            ("/usr/bin/carbon-slack-relay -c x", Some("/usr/bin/carbon-slack-relay relay -c x")),
-            ("carbon-slack-send a 1", Some("carbon-slack-send send a 1")),
-            ("carbon-slack-init", Some("carbon-slack-init init")),
-            ("carbon-slack-other", None),
-            ("zibrato-slack --levels relay", None),
-            ("zibrato-slack run", None),
-            ("zibrato-slack", None),
-        ] {
-            assert_eq!(found(line).as_deref(), expected, "{line}");
-        }
     }
 }

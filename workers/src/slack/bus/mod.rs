@@ -24,13 +24,14 @@ mod flags;
 mod grammar;
 mod markup;
 mod packing;
+mod program;
 mod relay;
 mod state;
 mod ts;
 
 pub use super::format::escape;
-pub use flags::{arguments, main};
 pub use grammar::{Contents, Point, RejectedLine, Wrong, read, read_line};
 pub use markup::decode;
 pub use packing::{MAX_MESSAGE_CHARS, Packed, pack};
+pub use program::{arguments, main};
 pub use ts::{Ts, TsError};

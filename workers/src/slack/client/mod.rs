@@ -49,6 +49,11 @@ mod pause;
 mod users;
 mod webhook;
 
+/// The examples of the page, which are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/slack.md")]
+mod examples_of_the_page {}
+
 // The public interface is:
 pub use super::words::ErrorKind;
 pub use crate::http::retry::RetryPolicy;
