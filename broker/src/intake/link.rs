@@ -81,6 +81,11 @@ impl Link {
         self.waker.get_or_init(|| waker);
     }
 
+    /// Whether clients wait for the acknowledgements.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waker.get().is_some()
+    }
+
     /// Leaves batches to the router: their highest sequences, and the number of lines in them.
     pub(super) fn leave(&self, sequences: BTreeMap<String, u64>, lines: u64) {
         self.state().left = Left { sequences, lines };

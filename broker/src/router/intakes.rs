@@ -1,6 +1,7 @@
 //! The sockets of all intakes: those that listen, and those of intakes that have a thread.
 
 use super::receive::Inbox;
+use super::write_ahead::WriteAhead;
 use crate::counters::Counters;
 use crate::intake::{Link, RouterSide, SOCKETS};
 use crate::ports::Ports;
@@ -33,6 +34,16 @@ impl IntakeSocket {
     /// Whether a thread of this process publishes here.
     pub(super) const fn is_internal(&self) -> bool {
         matches!(self.from, From::Thread(_))
+    }
+
+    /// Lets the journal write at once the `bytes` that were taken from it, if its clients wait for that.
+    pub(super) fn hurry(&self, journal: Option<&WriteAhead>, bytes: u64) {
+        if let (From::Thread(link), Some(journal)) = (&self.from, journal)
+            && bytes > 0
+            && link.is_awaited()
+        {
+            journal.hurry();
+        }
     }
 }
 

@@ -203,8 +203,7 @@ impl RouterThread {
         }
         let settles = Instant::now() < self.settled_at;
         for (at, intake) in self.intakes.readable() {
-            let is_internal = intake.is_internal();
-            let mut bytes = 0;
+            let (is_internal, mut bytes) = (intake.is_internal(), 0);
             for _ in 0..ROUND {
                 if bytes > ROUND_BYTES || !self.may_take() {
                     break;
@@ -230,6 +229,7 @@ impl RouterThread {
                 }
                 self.router.take(at, &mut self.inbox, received)?;
             }
+            intake.hurry(self.router.journal.as_ref(), bytes);
         }
         self.router.send_lines()?;
         self.end_round()

@@ -64,6 +64,11 @@ impl WriteAhead {
         self.journal.queue.push(item);
     }
 
+    /// Lets the journal write at once what it has been handed.
+    pub(super) fn hurry(&self) {
+        self.journal.queue.hurry();
+    }
+
     /// Takes what the journal has returned.
     pub(super) fn take_written(&mut self) -> Written {
         self.journal.log.router.clear();

@@ -80,6 +80,8 @@ pub(crate) struct Queue {
 struct ToDisk {
     items: VecDeque<Item>,
     bytes: usize,
+    /// Whether somebody waits for the items.
+    is_awaited: bool,
     close_by: Option<Instant>,
 }
 
@@ -146,6 +148,14 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Lets the journal's thread take what is in the queue at once.
+    pub(crate) fn hurry(&self) {
+        let mut to_disk = self.to_disk();
+        to_disk.is_awaited = !to_disk.items.is_empty();
+        drop(to_disk);
+        self.wake.notify_one();
+    }
+
     /// Closes the queue. Its items should be on disk by `by`.
     pub(crate) fn close(&self, by: Instant) {
         self.to_disk().close_by.get_or_insert(by);
@@ -157,14 +167,16 @@ impl Queue {
         self.to_disk().close_by
     }
 
-    /// Waits until `not_before` or for `group` bytes, whichever comes first; then, until `not_after`,
-    /// for at least one item.
+    /// Waits until `not_before`, for `group` bytes, or for a [`hurry`](Self::hurry), whichever comes
+    /// first; then, until `not_after`, for at least one item.
     pub(crate) fn take(&self, group: usize, not_before: Instant, not_after: Instant) -> Next {
         let mut to_disk = self.to_disk();
         loop {
             let now = Instant::now();
-            let is_ready =
-                to_disk.bytes >= group || now >= not_before || to_disk.close_by.is_some();
+            let is_ready = to_disk.bytes >= group
+                || now >= not_before
+                || to_disk.is_awaited
+                || to_disk.close_by.is_some();
             if !to_disk.items.is_empty() && is_ready {
                 return Next::Items(to_disk.take_group(group));
             }
@@ -216,6 +228,46 @@ impl ToDisk {
         let count = self.items.iter().take_while(fits).count();
         let items: Vec<_> = self.items.drain(..count).collect();
         self.bytes -= items.iter().map(Item::bytes).sum::<usize>();
+        self.is_awaited &= !self.items.is_empty();
         items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Item, Next, Queue};
+    use crate::journal::{JournalConfig, OpenedJournal};
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+    use zibrato::wire::PublisherId;
+
+    #[test]
+    fn items_that_somebody_waits_for_are_taken_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = OpenedJournal::open(&JournalConfig::new(dir.path())).unwrap();
+        let queue = Queue::new(1 << 20, Arc::clone(opened.log()));
+        let again =
+            || Item::Again { publisher: PublisherId([1; 16]), level: "a".into(), highest: 1 };
+        let later = Instant::now() + Duration::from_secs(3_600);
+        let take = || match queue.take(1 << 20, later, later) {
+            Next::Items(items) => items.len(),
+            Next::Closed => 0,
+        };
+        // There is nothing to hurry for yet.
+        queue.hurry();
+        assert!(!queue.to_disk().is_awaited);
+        queue.push(again());
+        queue.push(again());
+        queue.hurry();
+        assert_eq!(take(), 2);
+        // Further items wait for their group.
+        assert!(!queue.to_disk().is_awaited);
+        queue.push(again());
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(take);
+            queue.push(again());
+            queue.hurry();
+            assert_eq!(taken.join().unwrap(), 2);
+        });
     }
 }

@@ -21,7 +21,8 @@ use zibrato::window::Dedup;
 /// Maximum bytes of one write.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// Maximum time that a batch waits for others, so that they are written together.
+/// Maximum time that a batch waits for others, so that they are written together. Batches whose clients
+/// wait for an answer do not.
 const GROUP_TIME: Duration = Duration::from_millis(5);
 
 /// Maximum bytes in the queue to the thread and back. Beyond it the router accepts no more.

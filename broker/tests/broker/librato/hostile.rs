@@ -63,7 +63,8 @@ fn bodies_that_are_not_what_their_heads_say_harm_nobody() {
     let send = |text: &str| {
         let mut client = broker.connect();
         client.send(text);
-        client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        // The broker may have closed the connection already.
+        client.0.get_ref().shutdown(Shutdown::Write).ok();
         client.answer().map(|answer| answer.status)
     };
     let length = |length: &str| {
