@@ -1,4 +1,4 @@
-//! A worker outside the crate of workers: appends the counters of each window to a file.
+//! A worker outside the crate of workers: appends the counters and annotations of each window to a file.
 //!
 //! A test double. It uses only the public API of the crate, and no file of the crate refers to it.
 
@@ -26,13 +26,19 @@ struct Append {
 impl Backend for Append {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
         let stamp = window.stamp();
+        let annotations = window.annotations().iter().map(|one| {
+            let (source, annotation) = (&one.source, &one.annotation);
+            format!("{stamp} {source} annotation {} {}\n", annotation.stream(), annotation.title())
+        });
+        let annotations: Vec<_> = annotations.collect();
         let mut lines = Vec::new();
         for series in window.into_series() {
             if let Fold::Counter(sum) = series.value {
                 lines.push(format!("{stamp} {} {} {sum}\n", series.source, series.name));
             }
         }
-        vec![Payload::new(lines.concat().into_bytes(), lines.len())]
+        let body = [lines.concat(), annotations.concat()].concat();
+        vec![Payload::new(body.into_bytes(), lines.len())]
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
-use zibrato::Zibrato;
+use zibrato::{Annotation, Zibrato};
 use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_until};
 
 const APPEND: &str = "zibrato-append";
@@ -72,4 +72,54 @@ fn windows_arrive_including_those_of_the_time_while_it_was_stopped() {
     let mut worker = broker.worker(APPEND, &flags);
     wait_until(DEADLINE, "the window that it missed", || sum() == 7.0);
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+}
+
+#[test]
+fn annotations_arrive_once_including_those_of_the_time_while_the_broker_was_away() {
+    let folder = TempDir::new().unwrap();
+    let journal = folder.path().join("journal").display().to_string();
+    let arguments = ["--journal", &journal, "--keep-levels", "info", "--settle", "0"];
+    let mut broker = Broker::start_with(&arguments);
+    let file = folder.path().join("counts");
+    let flags = ["--flush", "1", "--file", file.to_str().unwrap()];
+    let z = Zibrato::builder().port(broker.port()).source("web-1");
+    let z = z.interval(Duration::from_millis(50)).build().unwrap();
+    let annotate = |title| z.annotate("info", Annotation::new("deploys", title, 1).unwrap());
+    let titles = || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.split_once(" web-1 annotation deploys "));
+        lines.map(|(_, title)| title.to_owned()).collect::<Vec<_>>()
+    };
+    let mut worker = broker.worker(APPEND, &flags);
+    worker.says(&["event=\"started\"", "program=\"zibrato-append\""]);
+    annotate("first | 1");
+    wait_until(DEADLINE, "a window that has only an annotation", || titles() == ["first | 1"]);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    assert_eq!(z.flush(DEADLINE).delivered, 1);
+
+    broker.stop(Signal::KILL);
+    annotate("second");
+    z.count("info", "logins", 3);
+    let waiting = z.stats();
+    assert!(waiting.balances() && waiting.pending == 2, "{waiting:?}");
+    broker.restart();
+    assert_eq!(z.flush(DEADLINE).delivered, 3);
+    let mut worker = broker.worker(APPEND, &flags);
+    wait_until(DEADLINE, "the window of the time", || titles().len() > 1);
+    annotate("third");
+    wait_until(DEADLINE, "the last annotation", || titles().last().unwrap() == "third");
+    assert_eq!(titles(), ["first | 1", "second", "third"]);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+
+    broker.stop(Signal::TERM);
+    let mut dump = Command::new(program("zibrato-broker"));
+    dump.args(["journal", "dump", "--lines", "--journal", &journal]);
+    let (status, lines, log) = Running::run(&mut dump);
+    assert!(status.success(), "{log}");
+    let dumped: Vec<_> =
+        lines.lines().filter_map(|line| line.split_once(": annotation of ")).collect();
+    assert_eq!(
+        dumped.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
+        ["deploys: first | 1", "deploys: second", "deploys: third",]
+    );
 }
