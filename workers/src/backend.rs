@@ -2,6 +2,7 @@
 
 use crate::idle_gauges::IdleGauges;
 use std::error::Error;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
@@ -44,11 +45,27 @@ pub trait Backend: Send + 'static {
 
     /// Sends one payload. Blocks at most for the backend's own timeout.
     ///
-    /// The payloads of a window are sent in order, and before those of the next window.
+    /// The payloads of a window are sent in order, unless [`send_together`](Self::send_together) sends
+    /// several at the same time, and before those of the next window.
     ///
     /// # Errors
     /// [`SendError`], which says whether to retry.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
+
+    /// Sends the first of these payloads of a window, and as many of the next ones as the backend can
+    /// send at the same time. Payloads are begun in order. Their results are passed to `answered` with
+    /// their indexes, in any order and from any thread. When it returns [`Break`](ControlFlow::Break),
+    /// no further payload is begun. Returns when each that was begun has its result. Those without a
+    /// result are sent later. Defaults to sending only the first one.
+    ///
+    /// Override it if the receiver takes several payloads at the same time, and their order does not
+    /// matter.
+    fn send_together(&mut self, payloads: &[Payload], answered: Answered<'_>) {
+        if let Some(first) = payloads.first() {
+            // There is nothing else to begin.
+            let (Continue(()) | Break(())) = answered(0, self.send(first));
+        }
+    }
 
     /// Sends one payload for a command: the point of `send`, or a dead letter, whose body may have been
     /// edited. Override it if the receiver does not report that it cannot read what it gets. Defaults
@@ -238,6 +255,9 @@ impl From<Result<Vec<String>, String>> for Reached {
         }
     }
 }
+
+/// See [`Backend::send_together`].
+pub type Answered<'a> = &'a mut (dyn FnMut(usize, Result<(), SendError>) -> ControlFlow<()> + Send);
 
 /// See [`BackendProgram::greeting`].
 pub type Greeting = Box<dyn FnOnce() -> Result<(), Hindrance> + Send>;

@@ -23,15 +23,6 @@ pub(crate) fn fnv1a_after(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, step)
 }
 
-/// The same for a text in ASCII, as if it was in lower case.
-#[cfg(feature = "librato")]
-pub(crate) fn fnv1a_lower(hash: u64, bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| {
-        (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
-    };
-    bytes.iter().fold(hash, step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::{fnv1a, fnv1a_all};

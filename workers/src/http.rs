@@ -7,6 +7,8 @@ mod issuer;
 mod proxy;
 mod request;
 pub(crate) mod retry;
+#[cfg(feature = "librato")]
+mod together;
 
 use crate::tls::{self, Given, Trust};
 use crate::{Payload, Secret, SendError, Target};
@@ -20,11 +22,16 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+#[cfg(feature = "librato")]
+pub(crate) use together::send_together;
 use ureq::SendBody;
 use ureq::http::Request;
 pub(crate) use ureq::http::{Method, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zibrato::daemon::Failure;
+
+/// Maximum number of connections that are kept for the next request.
+pub(crate) const MAX_CONNECTIONS: usize = 16;
 
 /// How a client connects.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +84,8 @@ impl HttpClient {
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(timeout))
+            .max_idle_connections(MAX_CONNECTIONS)
+            .max_idle_connections_per_host(MAX_CONNECTIONS)
             .user_agent(user_agent);
         let proxy = match proxy {
             Some("") => None,

@@ -115,8 +115,8 @@ mod worker;
 
 // The public interface is:
 pub use backend::{
-    Backend, BackendProgram, Greeting, Hindrance, Opened, Payload, Reached, Refusal, RefusedPart,
-    SendError, Target,
+    Answered, Backend, BackendProgram, Greeting, Hindrance, Opened, Payload, Reached, Refusal,
+    RefusedPart, SendError, Target,
 };
 pub use counters::Counters;
 pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};

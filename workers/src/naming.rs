@@ -7,7 +7,10 @@
 //! and the other one gets a hash too. After a restart the order may be different.
 
 use crate::hash::fnv1a_all;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::sync::LazyLock;
 use zibrato::Kind;
 use zibrato::window::Series;
 
@@ -28,7 +31,7 @@ pub(crate) fn marked(text: &str, hash: u64, most: usize) -> String {
     format!("{head}_{hash:016x}")
 }
 
-/// The identity of a series.
+/// The identity of a series in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) kind: Kind,
@@ -38,14 +41,24 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(series: &Series) -> Self {
-        let tags = series.tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
-        let texts = [&*series.name, &*series.source].into_iter().chain(tags);
-        // Tags come in pairs, so a single further text is a unit.
-        let texts = texts.chain(series.value.unit());
-        // No text contains a line feed.
-        let pieces = texts.flat_map(|text| [text.as_bytes(), b"\n"]);
-        Self { kind: series.value.kind(), hash: fnv1a_all(pieces) }
+        static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+        let mut hasher = KEYED.build_hasher();
+        texts(series).for_each(|text| text.hash(&mut hasher));
+        Self { kind: series.value.kind(), hash: hasher.finish() }
     }
+}
+
+/// A hash of name, source, tags and unit for [`marked`]. Unlike [`Identity`], it is the same in every
+/// process.
+pub(crate) fn mark(series: &Series) -> u64 {
+    // No text contains a line feed.
+    fnv1a_all(texts(series).flat_map(|text| [text.as_bytes(), b"\n"]))
+}
+
+fn texts(series: &Series) -> impl Iterator<Item = &str> {
+    let tags = series.tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
+    // Tags come in pairs, so a single further text is a unit.
+    [&*series.name, &*series.source].into_iter().chain(tags).chain(series.value.unit())
 }
 
 /// A series for people: `name{tag=value} in unit of source`.
@@ -61,7 +74,7 @@ pub(crate) fn described(series: &Series) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     /// By the hash of the name at the backend, with whether a conflict has been reported.
-    owners: HashMap<u64, (Identity, bool), foldhash::fast::RandomState>,
+    owners: HashMap<u64, (Identity, bool), RandomState>,
 }
 
 impl Claims {
@@ -114,7 +127,7 @@ impl Alike {
 
 #[cfg(test)]
 mod tests {
-    use super::{Claims, Identity, MAX_CLAIMS, described, marked};
+    use super::{Claims, Identity, MAX_CLAIMS, described, mark, marked};
     use zibrato::Gauge;
     use zibrato::window::{Series, Window};
     use zibrato::wire::{BatchReader, BatchWriter};
@@ -153,6 +166,8 @@ mod tests {
         for (at, one) in identities.iter().enumerate() {
             assert_eq!(identities.iter().position(|other| one == other), Some(at));
         }
+        // Every process gives the same mark.
+        assert_eq!(mark(&all[0]), 6_176_628_817_251_077_257);
         let tags = &[("a", "b"), ("c", "d")];
         let tagged = series("s", |batch| batch.histogram_readings("n", tags, Some("ms"), &[1.0]));
         assert_eq!(described(&tagged), "n{a=b,c=d} in ms of s");

@@ -1,6 +1,7 @@
 //! Sends one payload until the backend accepts or rejects it, and waits between attempts.
 
 use super::key::PayloadId;
+use super::together::First;
 use super::{Delivery, causes};
 use crate::backend::{Backend, Payload, RefusedPart, SendError};
 use crate::backoff::roll;
@@ -27,33 +28,45 @@ pub(super) enum Answer {
 impl<B: Backend> Delivery<B> {
     /// Sends a payload, whole or in parts, until the result of each series is known. Returns
     /// whether all of it was accepted.
-    pub(super) fn settle(&mut self, payload: Payload, id: PayloadId) -> ControlFlow<(), bool> {
+    pub(super) fn settle(
+        &mut self,
+        payload: &Payload,
+        id: PayloadId,
+        first: First,
+    ) -> ControlFlow<(), bool> {
         let series = payload.series as u64;
-        match self.attempt(&payload)? {
+        match self.attempt(payload, first)? {
             Answer::Taken => {
                 self.refused_whole = 0;
                 self.shared.ledger.write(|c| c.series_delivered += series);
                 Continue(true)
             }
-            Answer::TakenInPart { refused, why } => self.taken_in_part(&payload, refused, id, why),
+            Answer::TakenInPart { refused, why } => self.taken_in_part(payload, refused, id, why),
             Answer::Refused { why } => {
-                self.refused(payload, id, why, Duration::from_millis(id.length_ms))
+                self.refused(payload.clone(), id, why, Duration::from_millis(id.length_ms))
             }
         }
     }
 
-    pub(super) fn attempt(&mut self, payload: &Payload) -> ControlFlow<(), Answer> {
-        let mut unknown = false;
+    /// Sends a payload until it has a result. `first` is what is known of it already.
+    pub(super) fn attempt(&mut self, payload: &Payload, first: First) -> ControlFlow<(), Answer> {
+        let mut unknown = matches!(first, First::Unknown);
+        let mut known = first.into_result();
         loop {
-            if self.shared.queue.is_abandoned() {
-                return Break(());
-            }
-            if unknown {
-                self.repeated(&payload.key);
-            }
-            self.shared.status.try_begins();
             let began = Instant::now();
-            let result = self.backend.send(payload);
+            let result = match known.take() {
+                Some(result) => result,
+                None => {
+                    if self.shared.queue.is_abandoned() {
+                        return Break(());
+                    }
+                    if unknown {
+                        self.repeated(&payload.key);
+                    }
+                    self.shared.status.try_begins();
+                    self.backend.send(payload)
+                }
+            };
             let why = result.as_ref().err().and_then(Error::source).map(causes);
             let why = why.unwrap_or_default();
             let answer = match result {

@@ -8,6 +8,7 @@ mod names;
 mod refused;
 mod settled;
 mod split;
+mod together;
 
 use crate::backend::{Backend, Payload};
 use crate::backoff::{Backoff, Pace};
@@ -162,12 +163,8 @@ impl<B: Backend> Delivery<B> {
         if payloads.is_empty() {
             self.shared.status.try_ends(None);
         }
-        let (mut whole, count) = (true, payloads.len());
-        for (index, payload) in payloads.into_iter().enumerate() {
-            let id = PayloadId { start_ms, length_ms, index };
-            whole &= self.settle(self.keyed(payload, id), id)?;
-            whole &= self.take_back(id)?;
-        }
+        let count = payloads.len();
+        let whole = self.send_all(payloads, |index| PayloadId { start_ms, length_ms, index })?;
         self.shared.ledger.write(|c| match whole {
             true => c.windows_delivered += 1,
             false => c.windows_lost += 1,

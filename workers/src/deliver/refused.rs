@@ -4,6 +4,7 @@ use super::attempt::Answer;
 use super::key::PayloadId;
 use super::names::{MOST_NAMES, sample};
 use super::split::{Found, Pieces, halves};
+use super::together::First;
 use super::{Delivery, PROBE, PROBE_AGAIN};
 use crate::backend::{Backend, Payload, RefusedPart};
 use crate::backoff::roll;
@@ -36,7 +37,7 @@ impl<B: Backend> Delivery<B> {
         while let Some(piece) = pieces.next(self.split_for >= longest) {
             let piece = self.keyed(piece, id);
             let series = piece.series as u64;
-            let answer = self.attempt(&piece)?;
+            let answer = self.attempt(&piece, First::Unsent)?;
             self.split_for += self.answered_in;
             match answer {
                 Answer::Taken => {

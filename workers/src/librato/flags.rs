@@ -16,6 +16,9 @@ pub(super) const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
 /// Maximum number of percentiles.
 const MAX_PERCENTILES: usize = 20;
 
+/// Maximum number of requests at the same time.
+const MAX_CONNECTIONS: i64 = crate::http::MAX_CONNECTIONS as i64;
+
 /// The longest limit of accepted times: 100 years.
 const LONGEST_S: f64 = 3_155_760_000.0;
 
@@ -87,6 +90,11 @@ pub struct LibratoFlags {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
     pub timeout: Duration,
 
+    /// Maximum number of requests at the same time, each on a connection of its own, from 1 to 16. The
+    /// requests of a window may arrive in any order; a window is sent after the one before it
+    #[arg(long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=MAX_CONNECTIONS))]
+    pub connections: u8,
+
     /// Prefix for every metric name, joined by a dot
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub prefix: String,
@@ -117,6 +125,7 @@ impl LibratoFlags {
             accept_future: AcceptedTimes::DEFAULT_FUTURE,
             ca_file: None,
             timeout: Duration::from_secs(10),
+            connections: 4,
             prefix: String::new(),
         }
     }

@@ -1,23 +1,21 @@
 //! The request bodies for a window: every series becomes one or more points, at most 300 per body.
 //!
-//! Pure.
+//! Pure. Large windows without equal names are encoded by [`distinct`], which is faster.
+
+mod distinct;
 
 use super::accept::{AcceptedTimes, Omitted, Range};
+use super::bodies::Bodies;
 use super::flags::{Api, Timers};
-use super::place::Place;
-use super::point::{Entry, Point, Reading, points};
+use super::place::{Keys, Place, Places};
+use super::point::{Point, Reading, points};
 use super::slots::{Slot, Slots, What, is_plain};
 use super::tags::Tag;
 use super::text;
 use crate::Payload;
 use crate::naming::{Alike, Claims};
-use serde::Serialize;
 use zibrato::Percentile;
-use zibrato::window::Window;
-
-/// Maximum number of points in one request; with more, the API takes longer than a client should
-/// wait.
-pub(super) const MAX_POINTS: usize = 300;
+use zibrato::window::{Fold, Window};
 
 /// Encodes windows as request bodies.
 #[derive(Debug)]
@@ -33,10 +31,11 @@ pub(super) struct Encoder {
     pub(super) times: AcceptedTimes,
     /// The first series with each name, which keeps it.
     claims: Claims,
+    keys: Keys,
 }
 
 /// An encoded window.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Encoded {
     pub(super) payloads: Vec<Payload>,
     /// Series merged into another one, because no free name was found.
@@ -50,6 +49,8 @@ pub(super) struct Encoded {
     pub(super) first_homeless: Option<String>,
     /// Number of points that the API would not accept, and the first one, for each reason.
     pub(super) omitted: [(u64, Option<String>); Omitted::ALL.len()],
+    /// The window, if it is large. Freeing it takes as long as sending it.
+    pub(super) spent: Option<Window>,
 }
 
 impl Encoder {
@@ -66,51 +67,72 @@ impl Encoder {
             tags: Vec::new(),
             times: AcceptedTimes { past: past_future.0, future: past_future.1 },
             claims: Claims::default(),
+            keys: Keys::default(),
         }
     }
 
     /// Encodes a window at `now_ms`.
     pub(super) fn encode(&mut self, window: Window, now_ms: u64) -> Encoded {
+        if let Some(mut encoded) = self.encode_distinct(&window, now_ms) {
+            encoded.spent = Some(window);
+            return encoded;
+        }
+        self.encode_any(window, now_ms)
+    }
+
+    /// Encodes a window in the order of names, and makes equal names different.
+    fn encode_any(&mut self, window: Window, now_ms: u64) -> Encoded {
         let (stamp, times) = (window.stamp(), self.times.at(now_ms, window.end_ms()));
         let (plain, others): (Vec<_>, Vec<_>) =
             window.into_series().into_iter().partition(is_plain);
-        let mut slots = Slots::with_capacity(plain.len() + others.len());
+        let mut places = Places::new(self.api, &self.tags, &self.keys);
+        let mut slots = Slots::with_capacity(plain.len() + others.len(), &self.keys);
         for series in plain.into_iter().chain(others) {
             let tags = if self.api == Api::Tagged { &[] } else { &*series.tags };
-            let name = text::name(&self.prefix, &series.name, tags);
-            let place = Place::of(&series, self.api, &self.tags);
+            let name = text::name(&self.prefix, &series.name, tags).into_owned();
+            let place = places.of(&series);
             slots.add_series(&mut self.claims, name, place, series);
         }
         slots.add_percentiles(&mut self.claims, &self.percentiles);
         let mut encoded = Encoded::default();
-        let mut entries = Vec::with_capacity(slots.all.len());
-        for slot in &slots.all {
-            self.add_entries(slot, stamp, times, &mut entries, &mut encoded);
+        let mut bodies = Bodies::new(self.api);
+        for Slot { name, place, count, what, .. } in &slots.all {
+            let mut to = Output { name, place, series: *count, times, bodies: &mut bodies };
+            match what {
+                What::Series(of) => to.put_series(&of.value, stamp, self.timers, &mut encoded),
+                What::Percentile { value, .. } => {
+                    to.put(&Point { time: stamp, reading: Reading::One(*value) }, &mut encoded);
+                }
+            }
         }
-        encoded.put(&entries, self.api);
+        encoded.payloads = bodies.finish();
         let Slots { merged, renamed, alike, homeless, first_homeless, .. } = slots;
         Encoded { merged, renamed, alike, homeless, first_homeless, ..encoded }
     }
+}
 
-    fn add_entries<'s>(
-        &self,
-        slot: &'s Slot,
-        stamp: u64,
-        times: Range,
-        entries: &mut Vec<Entry<'s>>,
-        encoded: &mut Encoded,
-    ) {
-        let Slot { name, place, count, .. } = slot;
-        let mut series = *count;
-        let mut add = |point: Point| match point.refused(times) {
-            Some(why) => encoded.omit(why, name),
-            // The series counts with its first point.
-            None => entries.push(Entry { name, place, point, series: std::mem::take(&mut series) }),
-        };
-        match &slot.what {
-            What::Series(of) => points(&of.value, stamp, self.timers, add),
-            What::Percentile { value, .. } => {
-                add(Point { time: stamp, reading: Reading::One(*value) });
+/// The points of one or more series with a name.
+struct Output<'a> {
+    name: &'a str,
+    place: &'a Place,
+    /// Number of series whose first point has not been put yet.
+    series: usize,
+    times: Range,
+    bodies: &'a mut Bodies,
+}
+
+impl Output<'_> {
+    fn put_series(&mut self, value: &Fold, stamp: u64, timers: Timers, encoded: &mut Encoded) {
+        points(value, stamp, timers, |point| self.put(&point, encoded));
+    }
+
+    /// Puts a point that the API accepts.
+    fn put(&mut self, point: &Point, encoded: &mut Encoded) {
+        match point.refused(self.times) {
+            Some(why) => encoded.omit(why, self.name),
+            // A series counts with its first point.
+            None => {
+                self.bodies.put(self.name, self.place, point, std::mem::take(&mut self.series));
             }
         }
     }
@@ -128,28 +150,6 @@ impl Encoded {
     pub(super) const fn omitted_for(&self, why: Omitted) -> u64 {
         self.omitted[why as usize].0
     }
-
-    fn put(&mut self, entries: &[Entry<'_>], api: Api) {
-        for chunk in entries.chunks(MAX_POINTS) {
-            let series = chunk.iter().map(|entry| entry.series).sum();
-            let body = match api {
-                Api::Source => Body { gauges: Some(chunk), measurements: None },
-                Api::Tagged => Body { gauges: None, measurements: Some(chunk) },
-            };
-            // It cannot fail: names are texts, and writing to memory cannot fail.
-            if let Ok(body) = serde_json::to_vec(&body) {
-                self.payloads.push(Payload::new(body, series));
-            }
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gauges: Option<&'a [Entry<'a>]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    measurements: Option<&'a [Entry<'a>]>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod accept;
 mod annotation;
 mod answer;
+mod bodies;
 pub mod client;
 mod ended;
 mod flags;
@@ -25,9 +26,9 @@ pub use flags::{
     LibratoPercentilesError, Timers,
 };
 
-use crate::backend::{Greeting, Reached};
+use crate::backend::{Answered, Greeting, Reached};
 use crate::deliver::causes;
-use crate::http::{Endpoint, HttpClient};
+use crate::http::{Endpoint, HttpClient, send_together};
 use crate::once::Once;
 use crate::secret::{GivenSecret, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError, Target};
@@ -58,12 +59,16 @@ pub struct Librato {
     annotations: Endpoint,
     encoder: Encoder,
     gauges: Gauges,
+    /// Maximum number of requests at the same time.
+    connections: u8,
     /// Number of series that were dropped, because no free name was found.
     dropped: u64,
     /// Number of points that were omitted, by [reason](Omitted).
     omitted: [u64; Omitted::ALL.len()],
     limits: [LogLimit; Omitted::ALL.len()],
     once: Once,
+    /// A large window while its payloads are being sent.
+    spent: Option<Window>,
 }
 
 impl Librato {
@@ -92,6 +97,36 @@ impl Librato {
             SendError::Stop { why } if is_dead || is_notice => SendError::Stop { why: ended(why) },
             SendError::Reject { why } if is_notice => SendError::Stop { why: ended(why) },
             other => other,
+        }
+    }
+
+    /// Posts a payload. Several can be posted at the same time.
+    fn post(&self, payload: &Payload) -> Result<(), SendError> {
+        let Question { http, authorization, token, .. } = &self.api;
+        let sent = match annotation::parts(payload) {
+            Some((stream, json)) => {
+                let place = self.annotations.with_segment(stream);
+                http.post_to(&place, Some(authorization), "application/json", json, &payload.key)
+            }
+            None => http.post(Some(authorization), "application/json", payload),
+        };
+        let answer = sent.map_err(|error| self.explained(error.into_send_error(), false))?;
+        let secrets = [authorization, token];
+        answer::judge(&answer, &secrets, clock::unix_ms()).map_err(|error| {
+            let error = match annotation::parts(payload) {
+                Some(_) => annotation::unserved(error, answer.status),
+                None => error,
+            };
+            self.explained(error, ended::is_notice(&answer::message(&answer.body)))
+        })?;
+        if part::is_cut(&answer.body) {
+            let (key, status) = (&payload.key, answer.status);
+            let why = "the answer is incomplete; if it lists rejected measurements, they are lost";
+            tracing::warn!(event = "answer_incomplete", key, status, why);
+        }
+        match part::refused(&answer.body, payload) {
+            None => Ok(()),
+            Some(refused) => Err(answer::in_part(&answer, refused, &secrets)),
         }
     }
 
@@ -131,6 +166,7 @@ impl Backend for Librato {
         let mut encoded = self.encoder.encode(window, clock::unix_ms());
         self.report(&encoded);
         encoded.payloads.extend(annotations);
+        self.spent = encoded.spent;
         encoded.payloads
     }
 
@@ -148,32 +184,14 @@ impl Backend for Librato {
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        let Question { http, authorization, token, .. } = &self.api;
-        let sent = match annotation::parts(payload) {
-            Some((stream, json)) => {
-                let place = self.annotations.with_segment(stream);
-                http.post_to(&place, Some(authorization), "application/json", json, &payload.key)
-            }
-            None => http.post(Some(authorization), "application/json", payload),
-        };
-        let answer = sent.map_err(|error| self.explained(error.into_send_error(), false))?;
-        let secrets = [authorization, token];
-        answer::judge(&answer, &secrets, clock::unix_ms()).map_err(|error| {
-            let error = match annotation::parts(payload) {
-                Some(_) => annotation::unserved(error, answer.status),
-                None => error,
-            };
-            self.explained(error, ended::is_notice(&answer::message(&answer.body)))
-        })?;
-        if part::is_cut(&answer.body) {
-            let (key, status) = (&payload.key, answer.status);
-            let why = "the answer is incomplete; if it lists rejected measurements, they are lost";
-            tracing::warn!(event = "answer_incomplete", key, status, why);
-        }
-        match part::refused(&answer.body, payload) {
-            None => Ok(()),
-            Some(refused) => Err(answer::in_part(&answer, refused, &secrets)),
-        }
+        self.post(payload)
+    }
+
+    fn send_together(&mut self, payloads: &[Payload], answered: Answered<'_>) {
+        let connections = usize::from(self.connections);
+        send_together(connections, payloads, answered, |payload| self.post(payload));
+        // Usually all payloads of the window have been sent.
+        self.spent = None;
     }
 
     fn destination(&self) -> Option<String> {
@@ -287,10 +305,12 @@ fn open(
         annotations,
         encoder,
         gauges: flags.gauges,
+        connections: flags.connections,
         dropped: 0,
         omitted: [0; Omitted::ALL.len()],
         limits: Default::default(),
         once: Once::default(),
+        spent: None,
     })
 }
 

@@ -4,54 +4,99 @@
 
 use super::flags::Api;
 use super::tags::{self, Tag};
-use super::text;
-use serde::ser::SerializeMap;
+use super::text::{self, MAX_TEXT};
+use foldhash::fast::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::rc::Rc;
+use std::sync::Arc;
 use zibrato::window::Series;
 
 /// The source of a series, or its tags, as the API accepts them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    Source(String),
-    Tags(Vec<Tag>),
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// As a member of a measurement: `"source":"web-1"`, or `"tags":{…}`.
+    pub(super) json: String,
+    /// The hash of its texts, whatever their case.
+    hash: u64,
 }
 
-impl Place {
-    pub(super) fn of(series: &Series, api: Api, common: &[Tag]) -> Self {
-        match api {
-            Api::Source => Self::Source(text::source(&series.source)),
-            Api::Tagged => Self::Tags(tags::merged(common, &series.source, &series.tags)),
-        }
+/// Hashes names and places as the API distinguishes series: whatever their case.
+#[derive(Debug, Default)]
+pub(super) struct Keys(RandomState);
+
+impl Keys {
+    /// The key of a series with a legal name.
+    pub(super) fn of(&self, name: &str, place: &Place) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u64(place.hash);
+        // A legal name has room. Copying it first is faster than hashing it byte by byte.
+        let mut lower = [0; MAX_TEXT];
+        let length = name.len().min(MAX_TEXT);
+        let (lower, _) = lower.split_at_mut(length);
+        lower.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+        hasher.write(lower);
+        hasher.finish()
     }
 
-    /// The texts by which the API distinguishes series, whatever their case.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        let (source, tags) = match self {
-            Self::Source(source) => (Some(&**source), None),
-            Self::Tags(tags) => (None, Some(tags)),
-        };
-        let tags = tags.into_iter().flatten().flat_map(|(tag, value)| [&**tag, &**value]);
-        source.into_iter().chain(tags)
-    }
-
-    /// Adds it to a measurement, and returns the API that it is for.
-    pub(super) fn write<M: SerializeMap>(&self, map: &mut M) -> Result<Api, M::Error> {
-        match self {
-            Self::Source(source) => {
-                map.serialize_entry("source", source)?;
-                Ok(Api::Source)
-            }
-            Self::Tags(tags) => {
-                map.serialize_entry("tags", &Pairs(tags))?;
-                Ok(Api::Tagged)
-            }
+    fn of_place<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        for text in texts {
+            hasher.write(text.to_ascii_lowercase().as_bytes());
+            hasher.write_u8(b'\n');
         }
+        hasher.finish()
     }
 }
 
-struct Pairs<'a>(&'a [Tag]);
+/// Makes the places of the series of a window.
+pub(super) struct Places<'a> {
+    api: Api,
+    common: &'a [Tag],
+    keys: &'a Keys,
+    /// The last source, which is usually that of the next series, and the place of its series without
+    /// tags.
+    last: Option<(Arc<str>, Rc<Place>)>,
+}
 
-impl serde::Serialize for Pairs<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.0.iter().map(|(tag, value)| (tag, value)))
+impl<'a> Places<'a> {
+    /// `common` are the tags of all series.
+    pub(super) const fn new(api: Api, common: &'a [Tag], keys: &'a Keys) -> Self {
+        Self { api, common, keys, last: None }
+    }
+
+    pub(super) fn of(&mut self, series: &Series) -> Rc<Place> {
+        if self.api == Api::Tagged && !series.tags.is_empty() {
+            return Rc::new(self.tagged(series));
+        }
+        match &self.last {
+            Some((source, place)) if Arc::ptr_eq(source, &series.source) => Rc::clone(place),
+            _ => {
+                let place = Rc::new(match self.api {
+                    Api::Source => self.source(&series.source),
+                    Api::Tagged => self.tagged(series),
+                });
+                self.last = Some((Arc::clone(&series.source), Rc::clone(&place)));
+                place
+            }
+        }
+    }
+
+    fn source(&self, source: &str) -> Place {
+        let source = text::source(source);
+        Place { json: format!("\"source\":\"{source}\""), hash: self.keys.of_place([&*source]) }
+    }
+
+    fn tagged(&self, series: &Series) -> Place {
+        let tags = tags::merged(self.common, &series.source, &series.tags);
+        let mut json = String::from("\"tags\":{");
+        for (n, (tag, value)) in tags.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            // A legal value has one character that has to be escaped, and a legal name none.
+            let value = value.replace('\\', "\\\\");
+            json.extend([comma, "\"", tag, "\":\"", &value, "\""]);
+        }
+        json.push('}');
+        let texts = tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
+        Place { json, hash: self.keys.of_place(texts) }
     }
 }

@@ -1,11 +1,9 @@
-//! The points of a series, and how a request contains them.
+//! The points of a series.
 //!
 //! Pure.
 
 use super::accept::{Omitted, Range};
-use super::flags::{Api, Timers};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use super::flags::Timers;
 use zibrato::window::Fold;
 use zibrato::{Gauge, Summary};
 
@@ -105,45 +103,5 @@ pub(super) fn points(value: &Fold, stamp: u64, timers: Timers, mut each: impl Fn
         }
         Fold::Set(members) => at_stamp(Reading::One(members.len() as f64)),
         _ => {} // a kind that a later version may add
-    }
-}
-
-/// A point of a series in a request.
-#[derive(Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
-    pub(super) place: &'a super::place::Place,
-    pub(super) point: Point,
-    /// Number of series of the window that begin with this point.
-    pub(super) series: usize,
-}
-
-impl Serialize for Entry<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Self { name, place, point: Point { time, reading }, .. } = self;
-        let mut map = to.serialize_map(None)?;
-        map.serialize_entry("name", name)?;
-        let api = place.write(&mut map)?;
-        map.serialize_entry(if api == Api::Tagged { "time" } else { "measure_time" }, time)?;
-        match reading {
-            Reading::One(value) => map.serialize_entry("value", value)?,
-            Reading::Many { count, sum, min, max, more } => {
-                map.serialize_entry("count", count)?;
-                map.serialize_entry("sum", sum)?;
-                map.serialize_entry("min", min)?;
-                map.serialize_entry("max", max)?;
-                match (api, more) {
-                    (Api::Source, More::Spread { sum_squares, .. }) => {
-                        map.serialize_entry("sum_squares", sum_squares)?;
-                    }
-                    (Api::Source, More::Last(_)) => {}
-                    (Api::Tagged, More::Last(last)) => map.serialize_entry("last", last)?,
-                    (Api::Tagged, More::Spread { stddev, .. }) => {
-                        map.serialize_entry("stddev", stddev)?;
-                    }
-                }
-            }
-        }
-        map.end()
     }
 }

@@ -8,11 +8,13 @@
 //!
 //! Pure.
 
-use super::place::Place;
+use super::place::{Keys, Place};
 use super::text::MAX_TEXT;
-use crate::hash::{START, fnv1a, fnv1a_after, fnv1a_lower};
-use crate::naming::{Alike, Claims, Identity, described, marked};
+use crate::hash::{fnv1a, fnv1a_after};
+use crate::naming::{Alike, Claims, Identity, described, mark, marked};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use std::rc::Rc;
 use zibrato::Percentile;
 use zibrato::window::{Fold, Series};
 
@@ -20,7 +22,7 @@ use zibrato::window::{Fold, Series};
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: Rc<Place>,
     identity: Identity,
     pub(super) what: What,
     /// Number of series of the window in it.
@@ -40,11 +42,12 @@ pub(super) enum What {
 }
 
 /// The slots of a window.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
+#[derive(Debug)]
+pub(super) struct Slots<'a> {
+    keys: &'a Keys,
     pub(super) all: Vec<Slot>,
-    /// By the hash of the name and the place, in lower case.
-    places: HashMap<u64, usize>,
+    /// By the key of the name and the place.
+    places: HashMap<u64, usize, RandomState>,
     /// Series merged into another one, because no free name was found.
     pub(super) merged: u64,
     /// Series with their kind or a hash in the name, because another one has the name.
@@ -56,10 +59,18 @@ pub(super) struct Slots {
     pub(super) first_homeless: Option<String>,
 }
 
-impl Slots {
-    pub(super) fn with_capacity(series: usize) -> Self {
-        let places = HashMap::with_capacity(series);
-        Self { all: Vec::with_capacity(series), places, ..Self::default() }
+impl<'a> Slots<'a> {
+    pub(super) fn with_capacity(series: usize, keys: &'a Keys) -> Self {
+        Self {
+            keys,
+            all: Vec::with_capacity(series),
+            places: HashMap::with_capacity_and_hasher(series, RandomState::default()),
+            merged: 0,
+            renamed: 0,
+            alike: Alike::default(),
+            homeless: 0,
+            first_homeless: None,
+        }
     }
 
     /// Adds a series under its name, or under a free one.
@@ -67,7 +78,7 @@ impl Slots {
         &mut self,
         claims: &mut Claims,
         name: String,
-        place: Place,
+        place: Rc<Place>,
         of: Series,
     ) {
         let identity = Identity::of(&of);
@@ -82,34 +93,34 @@ impl Slots {
                 let What::Series(series) = &slot.what else { continue };
                 let value = series.value.summary().and_then(|all| all.percentile(*percentile));
                 let Some(value) = value else { continue };
-                let suffix = format!("p{percentile}");
+                let suffix = suffix(*percentile);
                 let Identity { kind, hash } = slot.identity;
                 let identity = Identity { kind, hash: fnv1a_after(hash, suffix.as_bytes()) };
                 let name = with_suffix(&slot.name, &suffix);
                 let what = What::Percentile { of, percentile: *percentile, value };
-                let place = slot.place.clone();
+                let place = Rc::clone(&slot.place);
                 self.add(claims, Slot { name, place, identity, what, count: 0 });
             }
         }
     }
 
     fn add(&mut self, claims: &mut Claims, mut slot: Slot) {
-        let (mut key, identity) = (slot.key(), slot.identity);
+        let (mut key, identity) = (slot.key(self.keys), slot.identity);
         if let Some(owner) = self.owner(claims, key).filter(|owner| *owner != identity) {
             let plain = slot.name.clone();
             if owner.kind != identity.kind {
                 slot.name = with_suffix(&plain, &identity.kind.mtype().to_ascii_lowercase());
             }
             let other = |owner: Identity| owner != identity;
-            if slot.name == plain || self.owner(claims, slot.key()).is_some_and(other) {
-                slot.name = marked(&plain, identity.hash, MAX_TEXT);
+            if slot.name == plain || self.owner(claims, slot.key(self.keys)).is_some_and(other) {
+                slot.name = marked(&plain, self.mark(&slot), MAX_TEXT);
             }
             self.renamed += 1;
             if claims.is_news(key) {
                 let first = self.at(key).map_or(plain, |at| self.described(&self.all[at]));
                 self.alike.add(first, self.described(&slot), &slot.name);
             }
-            key = slot.key();
+            key = slot.key(self.keys);
         }
         claims.remember(key, identity);
         self.insert(key, slot);
@@ -150,6 +161,16 @@ impl Slots {
         self.places.get(&key).copied()
     }
 
+    /// A hash of the series, for its name.
+    fn mark(&self, slot: &Slot) -> u64 {
+        match &slot.what {
+            What::Series(series) => mark(series),
+            What::Percentile { of, percentile, .. } => {
+                fnv1a_after(self.mark(&self.all[*of]), suffix(*percentile).as_bytes())
+            }
+        }
+    }
+
     /// A slot for people.
     fn described(&self, slot: &Slot) -> String {
         match &slot.what {
@@ -162,12 +183,15 @@ impl Slots {
 }
 
 impl Slot {
-    /// The hash by which the API identifies the series.
-    fn key(&self) -> u64 {
-        let texts = self.place.texts().map(str::as_bytes);
-        let name = fnv1a_lower(START, self.name.as_bytes());
-        texts.fold(name, |hash, text| fnv1a_lower(fnv1a_after(hash, b"\n"), text))
+    /// By which the API identifies the series.
+    fn key(&self, keys: &Keys) -> u64 {
+        keys.of(&self.name, &self.place)
     }
+}
+
+/// What is appended to the name of a percentile.
+fn suffix(percentile: Percentile) -> String {
+    format!("p{percentile}")
 }
 
 /// A name with a suffix, truncated before it.

@@ -4,6 +4,7 @@
 
 use crate::hash::fnv1a;
 use crate::naming::marked;
+use std::borrow::Cow;
 use zibrato::DEFAULT_SOURCE;
 
 /// Maximum length of a name or source, in characters, which are all ASCII.
@@ -12,13 +13,21 @@ pub(super) const MAX_TEXT: usize = 255;
 /// Replaces every run of characters outside `A-Z a-z 0-9 . : - _` by one `-`, like python-librato's
 /// `sanitize_metric_name`. A changed or truncated text gets a hash of the original appended, so
 /// that `a b` and `a/b` stay distinct.
-pub(super) fn sanitise(text: &str) -> String {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
-    let clean = replace_runs(text, legal);
-    if clean == text && clean.len() <= MAX_TEXT {
-        return clean;
+pub(super) fn sanitise(text: &str) -> Cow<'_, str> {
+    if is_legal(text) {
+        return Cow::Borrowed(text);
     }
-    marked(&clean, fnv1a(text.as_bytes()), MAX_TEXT)
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
+    Cow::Owned(marked(&replace_runs(text, legal), fnv1a(text.as_bytes()), MAX_TEXT))
+}
+
+/// Whether a text is unchanged. Most are. All bytes are looked at, because that can be done for many at
+/// once.
+fn is_legal(text: &str) -> bool {
+    let legal = |byte: u8| {
+        (byte | 0x20).is_ascii_lowercase() | matches!(byte, b'-'..=b'.' | b'0'..=b':' | b'_')
+    };
+    text.len() <= MAX_TEXT && text.bytes().fold(true, |all, byte| all & legal(byte))
 }
 
 /// Replaces every run of other characters by one `-`.
@@ -44,12 +53,12 @@ pub(super) fn source(text: &str) -> String {
         return DEFAULT_SOURCE.to_owned();
     }
     let clean = sanitise(text);
-    if clean.eq_ignore_ascii_case("all") { format!("{clean}_") } else { clean }
+    if clean.eq_ignore_ascii_case("all") { format!("{clean}_") } else { clean.into_owned() }
 }
 
 /// The name of a series: prefix, name, and for each tag `.tag.value`, because Librato's sources
 /// know no tags. Sanitised as a whole.
-pub(super) fn name(prefix: &str, name: &str, tags: &[(Box<str>, Box<str>)]) -> String {
+pub(super) fn name<'a>(prefix: &str, name: &'a str, tags: &[(Box<str>, Box<str>)]) -> Cow<'a, str> {
     if prefix.is_empty() && tags.is_empty() {
         return sanitise(name);
     }
@@ -57,7 +66,7 @@ pub(super) fn name(prefix: &str, name: &str, tags: &[(Box<str>, Box<str>)]) -> S
     for (tag, value) in tags {
         whole.extend([".", tag, ".", value]);
     }
-    sanitise(&whole)
+    Cow::Owned(sanitise(&whole).into_owned())
 }
 
 #[cfg(test)]
@@ -95,7 +104,7 @@ mod tests {
 
     #[test]
     fn truncated_or_changed_names_stay_distinct() {
-        let long = |end: &str| sanitise(&format!("{}{end}", "x".repeat(255)));
+        let long = |end: &str| sanitise(&format!("{}{end}", "x".repeat(255))).into_owned();
         assert_ne!(long(".ok"), long(".err"));
         assert_eq!((long(".ok").len(), long("").len()), (255, 255));
         for (a, b) in [("a b", "a-b"), ("a b", "a/b"), ("é", "è"), ("a  b", "a b"), ("[", "-")] {
@@ -137,7 +146,8 @@ mod tests {
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_".contains(c))
             };
             prop_assert!(legal(&sanitise(&text)));
-            prop_assert_eq!(sanitise(&sanitise(&text)), sanitise(&text));
+            let clean = sanitise(&text);
+            prop_assert_eq!(sanitise(&clean), &*clean);
             let source = source(&text);
             prop_assert!(legal(&source) && !source.is_empty());
             prop_assert!(!source.eq_ignore_ascii_case("all"));

@@ -7,7 +7,7 @@
 use super::{Encoded, Encoder, Pages, fold, line_end, push_line, source, tags};
 use crate::carbon::name;
 use crate::hash::{fnv1a, fnv1a_all};
-use crate::naming::Identity;
+use crate::naming::{Identity, mark};
 use std::collections::HashSet;
 use std::sync::Arc;
 use zibrato::DEFAULT_SOURCE;
@@ -29,7 +29,7 @@ impl Encoder {
                 let mut path = path;
                 if !self.takes(&path, &tags, identity, &mut taken) {
                     encoded.renamed.add(&format!("{path}{tags}"));
-                    path = name::marked_path(&path, mark(identity));
+                    path = name::marked_path(&path, line_mark(one));
                     taken.insert(fnv1a(format!("{path}{tags}").as_bytes()));
                 }
                 push_line(&mut lines, [&path, &tags, "", ""], value, &end);
@@ -162,6 +162,6 @@ fn sorted(series: &Series) -> impl Iterator<Item = (&str, &str)> + Clone {
 }
 
 /// The hash that distinguishes the lines of a series from those of all others, whatever their kind.
-fn mark(Identity { kind, hash }: Identity) -> u64 {
-    fnv1a_all([&hash.to_be_bytes()[..], kind.letter().as_bytes()])
+fn line_mark(series: &Series) -> u64 {
+    fnv1a_all([&mark(series).to_be_bytes()[..], series.value.kind().letter().as_bytes()])
 }

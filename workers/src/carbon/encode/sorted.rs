@@ -4,7 +4,7 @@
 
 use super::{Counted, Encoded, Encoder, Pages, fold, line_end, source, tags};
 use crate::carbon::name;
-use crate::naming::{Alike, Identity, described};
+use crate::naming::{Alike, Identity, described, mark};
 use std::collections::HashSet;
 use zibrato::Kind;
 use zibrato::window::{Series, Window};
@@ -90,7 +90,7 @@ impl Encoder {
             let mut owners = group.iter().filter(|_| is_news);
             let first = owners.find(|point| point.identity() == owner).map(Point::described);
             for point in group.iter_mut().filter(|point| point.identity() != owner) {
-                point.path = name::marked_path(&point.path, point.identity().hash);
+                point.path = name::marked_path(&point.path, mark(&point.original));
                 renamed = true;
                 if let Some(first) = &first {
                     alike.add(first.clone(), point.described(), &point.name());
