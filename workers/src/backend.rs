@@ -57,9 +57,6 @@ pub trait Backend: Send + 'static {
     /// their indexes, in any order and from any thread. When it returns [`Break`](ControlFlow::Break),
     /// no further payload is begun. Returns when each that was begun has its result. Those without a
     /// result are sent later. Defaults to sending only the first one.
-    ///
-    /// Override it if the receiver takes several payloads at the same time, and their order does not
-    /// matter.
     fn send_together(&mut self, payloads: &[Payload], answered: Answered<'_>) {
         if let Some(first) = payloads.first() {
             // There is nothing else to begin.

@@ -6,6 +6,7 @@ pub(crate) mod form;
 mod issuer;
 mod proxy;
 mod request;
+mod resolver;
 pub(crate) mod retry;
 #[cfg(feature = "librato")]
 mod together;
@@ -17,6 +18,7 @@ pub(crate) use endpoint::Endpoint;
 use endpoint::is_this_machine;
 use issuer::Issuer;
 use proxy::{ProxyError, Through};
+use resolver::Remembering;
 use rustls::{AlertDescription, CertificateError};
 use std::io::{self, Read};
 use std::path::Path;
@@ -28,6 +30,7 @@ use ureq::SendBody;
 use ureq::http::Request;
 pub(crate) use ureq::http::{Method, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use zibrato::daemon::Failure;
 
 /// Maximum number of connections that are kept for the next request.
@@ -100,7 +103,9 @@ impl HttpClient {
             trust.log();
             config = config.tls_config(TlsConfig::builder().root_certs(roots(&trust)).build());
         }
-        let (agent, issuer) = (config.build().new_agent(), Issuer::default());
+        let (connector, resolver) = (DefaultConnector::new(), Remembering::default());
+        let agent = ureq::Agent::with_parts(config.build(), connector, resolver);
+        let issuer = Issuer::default();
         Ok(Self { agent, endpoint, timeout, through, issuer })
     }
 

@@ -9,7 +9,7 @@
 use crate::hash::fnv1a_all;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::sync::LazyLock;
 use zibrato::Kind;
 use zibrato::window::Series;
@@ -42,9 +42,9 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn of(series: &Series) -> Self {
         static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
-        let mut hasher = KEYED.build_hasher();
-        texts(series).for_each(|text| text.hash(&mut hasher));
-        Self { kind: series.value.kind(), hash: hasher.finish() }
+        let Series { name, source, tags, value, .. } = series;
+        let hash = KEYED.hash_one((name, source, tags, value.unit()));
+        Self { kind: value.kind(), hash }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::Pace;
 use crate::load::{MEASUREMENTS, USER, send};
-use crate::place::{apart, confine_this};
 use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
-use zibrato_benchmark_pipeline::{Failure, Process, Row, broker, median, number, scratch};
+use zibrato_benchmark_pipeline::{
+    Failure, Process, Row, apart, broker, confine_this, median, number, scratch,
+};
 
 /// The target: the share of the rate of the bare server.
 const TARGET: f64 = 0.7;

@@ -4,14 +4,13 @@
 mod bare;
 mod intake;
 mod load;
-mod place;
 mod receiver;
 mod worker;
 
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
-use zibrato_benchmark_pipeline::{Failure, Row, json, load as load_of_machine, text};
+use zibrato_benchmark_pipeline::{Failure, Part, load as load_of_machine, print, program, rows};
 
 /// The durations and the number of rounds.
 #[derive(Debug, Clone, Copy)]
@@ -20,14 +19,11 @@ pub(crate) struct Pace {
     pub(crate) round: Duration,
 }
 
+/// The worker comes first, because the intake confines this program to one processor.
+const PARTS: [Part<Pace>; 2] = [("worker", worker::rows), ("intake", intake::rows)];
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("librato: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program("librato", run)
 }
 
 fn run() -> Result<(), Failure> {
@@ -49,26 +45,8 @@ fn run() -> Result<(), Failure> {
         }
     }
     let machine = load_of_machine();
-    let rows = rows(pace, only.as_deref())?;
-    if as_json {
-        println!("{}", json(&rows));
-    } else {
-        print!("{}", text(&rows));
-        println!("{machine} at the beginning; medians of {} rounds", pace.rounds);
-    }
+    let rows = rows(&PARTS, only.as_deref(), None, pace)?;
+    let rounds = pace.rounds;
+    print(&rows, as_json, &format!("{machine} at the beginning; medians of {rounds} rounds"));
     Ok(())
-}
-
-fn rows(pace: Pace, only: Option<&str>) -> Result<Vec<Row>, Failure> {
-    type Part = fn(Pace) -> Result<Vec<Row>, Failure>;
-    // The worker comes first, because the intake confines this program to one processor.
-    let parts: [(&str, Part); 2] = [("worker", worker::rows), ("intake", intake::rows)];
-    if let Some(only) = only.filter(|only| !parts.iter().any(|(word, _)| word == only)) {
-        return Err(format!("unknown part {only}").into());
-    }
-    let mut rows = Vec::new();
-    for (_, part) in parts.iter().filter(|(word, _)| only.is_none_or(|only| only == *word)) {
-        rows.extend(part(pace)?);
-    }
-    Ok(rows)
 }

@@ -11,7 +11,9 @@ mod throughput;
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
-use zibrato_benchmark_pipeline::{Failure, Row, json, load as load_of_machine, text};
+use zibrato_benchmark_pipeline::{
+    Failure, Part, confine_this, load as load_of_machine, print, program, rows,
+};
 
 /// Counters that peers received per second, with one line and with twenty lines per packet, in an
 /// earlier run on an AMD EPYC with two processors.
@@ -27,14 +29,15 @@ pub(crate) struct Pace {
     pub(crate) sustained: Duration,
 }
 
+const PARTS: [Part<Pace>; 4] = [
+    ("throughput", throughput::rows),
+    ("single", single::rows),
+    ("series", series::rows),
+    ("sustained", sustained::rows),
+];
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("statsd: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program("statsd", run)
 }
 
 fn run() -> Result<(), Failure> {
@@ -57,40 +60,15 @@ fn run() -> Result<(), Failure> {
         }
     }
     let machine = load_of_machine();
-    servers::confine_this()?;
+    confine_this()?;
     for peer in &servers::PEERS {
         if !peer.is_there() {
             eprintln!("statsd: {} is missing; to compare with it, {}", peer.name, peer.hint);
         }
     }
-    let rows = rows(pace, only.as_deref())?;
-    if as_json {
-        println!("{}", json(&rows));
-    } else {
-        print!("{}", text(&rows));
-        println!("{machine} at the beginning; medians of {} rounds", pace.rounds);
-    }
+    // The last part takes long.
+    let rows = rows(&PARTS, only.as_deref(), Some("sustained"), pace)?;
+    let rounds = pace.rounds;
+    print(&rows, as_json, &format!("{machine} at the beginning; medians of {rounds} rounds"));
     Ok(())
-}
-
-fn rows(pace: Pace, only: Option<&str>) -> Result<Vec<Row>, Failure> {
-    type Part = fn(Pace) -> Result<Vec<Row>, Failure>;
-    let parts: [(&str, Part); 4] = [
-        ("throughput", throughput::rows),
-        ("single", single::rows),
-        ("series", series::rows),
-        ("sustained", sustained::rows),
-    ];
-    let known = |only: &str| parts.iter().any(|(name, _)| *name == only);
-    if let Some(only) = only.filter(|only| !known(only)) {
-        return Err(format!("unknown part {only}").into());
-    }
-    let mut rows = Vec::new();
-    // The last part takes long, and is only run by itself.
-    let is_meant = |name: &str| only.map_or(name != "sustained", |only| only == name);
-    for (name, part) in parts.into_iter().filter(|(name, _)| is_meant(name)) {
-        eprintln!("statsd: {name}");
-        rows.extend(part(pace)?);
-    }
-    Ok(rows)
 }

@@ -5,15 +5,13 @@
 
 use crate::delivered::Delivered;
 use crate::load::send_once;
-use rustix::thread::{CpuSet, sched_setaffinity};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
-use zibrato_benchmark_pipeline::{Failure, Process, broker, installed, scratch};
+use zibrato_benchmark_pipeline::{Failure, Process, apart, broker, installed, scratch};
 
 /// Maximum time until a server delivers a first line.
 const STARTS: Duration = Duration::from_secs(30);
@@ -104,38 +102,6 @@ impl Server {
     pub(crate) fn cpu(&self) -> Duration {
         Duration::from_nanos(self.process.cpu().values().sum())
     }
-}
-
-/// The processors of this program, and of the servers. The first call must be before this program is
-/// confined to one.
-fn processors() -> (usize, usize) {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    let count = COUNT.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
-    (0, count - 1)
-}
-
-/// Confines this thread, and those that it starts, to one processor.
-fn confine(processor: usize) -> Result<(), Failure> {
-    let mut set = CpuSet::new();
-    set.set(processor);
-    Ok(sched_setaffinity(None, &set)?)
-}
-
-/// Confines this program to its processor.
-pub(crate) fn confine_this() -> Result<(), Failure> {
-    let (ours, of_servers) = processors();
-    if ours == of_servers {
-        eprintln!("statsd: there is one processor, so the sender takes time from the servers");
-    }
-    confine(ours)
-}
-
-/// Starts something on the processor of the servers.
-fn apart<T>(start: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    confine(processors().1)?;
-    let started = start();
-    confine(processors().0)?;
-    started
 }
 
 /// The broker of this checkout, with a subscriber.

@@ -1,9 +1,9 @@
 //! Which processor runs what: the servers have one for themselves.
 
+use crate::Failure;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::OnceLock;
 use std::thread;
-use zibrato_benchmark_pipeline::Failure;
 
 /// The processors of this program, and of the servers. The first call must be before this program is
 /// confined to one.
@@ -21,16 +21,16 @@ fn confine(processor: usize) -> Result<(), Failure> {
 }
 
 /// Confines this program to its processor.
-pub(crate) fn confine_this() -> Result<(), Failure> {
+pub fn confine_this() -> Result<(), Failure> {
     let (ours, of_servers) = processors();
     if ours == of_servers {
-        eprintln!("librato: there is one processor, so the sender takes time from the servers");
+        eprintln!("there is one processor, so the sender takes time from the servers");
     }
     confine(ours)
 }
 
 /// Starts something on the processor of the servers.
-pub(crate) fn apart<T>(start: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub fn apart<T>(start: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     confine(processors().1)?;
     let started = start();
     confine(processors().0)?;
