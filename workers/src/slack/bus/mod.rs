@@ -7,7 +7,7 @@
 //! ```
 //! use zibrato_workers::slack::bus::{MAX_MESSAGE_CHARS, Packed, Ts, pack, read};
 //! let lines = ["a&b 1 1700000000", "c;dc=fra 2.5 1700000000"];
-//! let Packed { messages, too_long } = pack(lines, MAX_MESSAGE_CHARS);
+//! let Packed { messages, too_long, .. } = pack(lines, MAX_MESSAGE_CHARS);
 //! assert_eq!(messages, ["a&amp;b 1 1700000000\nc;dc=fra 2.5 1700000000"]);
 //! assert!(too_long.is_empty());
 //! let ts: Ts = "1700000001.000100".parse()?;
