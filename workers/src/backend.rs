@@ -178,6 +178,11 @@ pub trait BackendProgram: Backend + Sized {
     /// to its last value.
     const IDLE_GAUGES: IdleGauges = IdleGauges::Repeat;
 
+    /// The same for these flags. Defaults to [`IDLE_GAUGES`](Self::IDLE_GAUGES).
+    fn idle_gauges(_flags: &Self::Flags) -> IdleGauges {
+        Self::IDLE_GAUGES
+    }
+
     /// Creates the backend. It does not wait for the receiver, which may be down at start.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ mod refusals;
 mod scopes;
 mod security;
 mod shapes;
+mod slack_alerts;
 mod slack_bus;
 mod slack_cases;
 mod slack_client;

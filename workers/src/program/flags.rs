@@ -94,7 +94,7 @@ pub(super) struct WorkerFlags {
 
     /// What to deliver for a gauge that nobody set in a window: `repeat` its last value, `zero`, or
     /// `omit` it. Applies only while the gauge's publisher runs
-    /// [default: repeat; zibrato-slack: omit]
+    /// [default: repeat; digests of zibrato-slack: omit]
     #[arg(long, value_name = "WORD")]
     idle_gauges: Option<IdleGauges>,
 
@@ -203,6 +203,7 @@ impl WorkerFlags {
     pub(super) fn builder<B: BackendProgram>(
         &self,
         dead_letters: Option<PathBuf>,
+        backend: &B::Flags,
     ) -> WorkerBuilder {
         let program = B::PROGRAM;
         let mut builder = Worker::builder()
@@ -212,7 +213,7 @@ impl WorkerFlags {
             .levels(self.levels.clone())
             .flush(self.flush)
             .max_series(self.max_series)
-            .idle_gauges(self.idle_gauges.unwrap_or(B::IDLE_GAUGES))
+            .idle_gauges(self.idle_gauges.unwrap_or(B::idle_gauges(backend)))
             .catch_up(self.catch_up)
             .retry_between(self.reconnect_delay, self.backoff_max)
             .retry_factor(self.backoff_factor);

@@ -115,7 +115,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             findings.folder("--dead-letters", &letters, None);
         }
         let keys = findings.take(flags.curve.read());
-        let mut builder = flags.builder::<B>(None);
+        let mut builder = flags.builder::<B>(None, &self.backend);
         if findings.take(builder.check().map_err(failure)).is_some() {
             match keys {
                 Some(curve) => {
@@ -187,7 +187,7 @@ fn work<B: BackendProgram>(
     if let Some(letters) = &letters {
         flags.probe(letters)?;
     }
-    let builder = flags.builder::<B>(letters.clone());
+    let builder = flags.builder::<B>(letters.clone(), &backend);
     let builder = match flags.curve.read()? {
         Some(curve) => builder.curve(curve),
         None => builder,

@@ -3,11 +3,11 @@
 //!
 //! Pure.
 
-use super::format::{escape, number, seconds, shorten, window as window_text};
+use super::format::{
+    MAX_NAME, MAX_TAGS, escape, number, seconds, shown, tags_text, window as window_text,
+};
 use super::history::{History, Past};
-use crate::hash::fnv1a;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use zibrato::window::{Fold, Series, Window, sparkline};
 use zibrato::{MAX_UNIT_BYTES as MAX_UNIT, Percentile, Summary};
@@ -21,11 +21,6 @@ const MAX_SECTIONS: usize = 45;
 
 /// Maximum number of characters in all sections. Slack rejects messages above about 13,000.
 const MAX_CHARACTERS: usize = 11_000;
-
-/// Maximum number of characters of a name or source, and of the tags. Escaping turns one into at
-/// most five, so a section stays below Slack's limit of 3,000.
-const MAX_NAME: usize = 200;
-const MAX_TAGS: usize = 120;
 
 /// Formats windows as messages, and remembers earlier values.
 #[derive(Debug)]
@@ -70,10 +65,12 @@ impl Digester {
             })
             .collect();
         rows.sort_by_key(|(_, past)| Reverse(past.change));
+        let changed = rows.iter().filter(|(_, past)| past.change > 0).count();
+        let totals = format!("{} series, {changed} changed", all.len());
         let mut blocks = vec![
             json!({"type": "header",
                 "text": {"type": "plain_text", "text": self.title, "emoji": true}}),
-            context(&window_text(start_ms, length_ms)),
+            context(&format!("{} · {totals}", window_text(start_ms, length_ms))),
         ];
         let shown = sections(&rows, length_ms, &mut blocks);
         if shown < all.len() {
@@ -112,35 +109,10 @@ fn section(series: &Series, past: &Past, length_ms: u64) -> String {
     let (name, source) = (shown(&series.name, MAX_NAME), shown(&series.source, MAX_NAME));
     let mut text = format!("*{name}* _{source}_ ");
     if !series.tags.is_empty() {
-        let tags =
-            series.tags.iter().map(|(tag, value)| format!("{}={}", quoted(tag), quoted(value)));
-        let tags = tags.collect::<Vec<_>>().join(" ");
-        text.extend([&*shown(&tags, MAX_TAGS), " "]);
+        text.extend([&*shown(&tags_text(&series.tags), MAX_TAGS), " "]);
     }
     text.extend(["`", &sparkline(&past.values), "` ", &values(&series.value, length_ms)]);
     text
-}
-
-/// A name or source for a message. Backticks are replaced, because they would start a code span. A
-/// shortened or changed text ends in a hash of the original, so that two series never look the
-/// same.
-fn shown(text: &str, most: usize) -> String {
-    let as_it_is = text.chars().count() <= most && !text.contains('`');
-    if as_it_is {
-        return escape(text);
-    }
-    let mark = format!("_{:016x}", fnv1a(text.as_bytes()));
-    let head = shorten(text, most.saturating_sub(mark.len())).replace('`', "'");
-    escape(&format!("{head}{mark}"))
-}
-
-/// A tag or its value, in quotes if it contains a separator.
-fn quoted(text: &str) -> Cow<'_, str> {
-    if text.contains([' ', '=', '"', '\\']) {
-        Cow::Owned(format!("{text:?}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 /// The value for the sparkline; `None` if there was no reading.

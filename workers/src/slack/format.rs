@@ -2,7 +2,14 @@
 //!
 //! Pure.
 
+use crate::hash::fnv1a;
+use std::borrow::Cow;
 use zibrato::daemon::rfc3339;
+
+/// Maximum number of characters of a name or source, and of the tags. Escaping turns one into at
+/// most five, so a section stays below Slack's limit of 3,000.
+pub(super) const MAX_NAME: usize = 200;
+pub(super) const MAX_TAGS: usize = 120;
 
 /// Escapes the three characters that are special in Slack, so that no name becomes a link or a
 /// mention.
@@ -69,6 +76,50 @@ fn significant(value: f64, digits: i32) -> String {
     }
 }
 
+/// A name or source for a message. Backticks are replaced, because they would start a code span. A
+/// shortened or changed text ends in a hash of the original, so that two series never look the
+/// same.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    let as_it_is = text.chars().count() <= most && !text.contains('`');
+    if as_it_is {
+        return escape(text);
+    }
+    let mark = format!("_{:016x}", fnv1a(text.as_bytes()));
+    let head = shorten(text, most.saturating_sub(mark.len())).replace('`', "'");
+    escape(&format!("{head}{mark}"))
+}
+
+/// Tags, such as `env=prod host="a b"`.
+pub(super) fn tags_text(tags: &[(Box<str>, Box<str>)]) -> String {
+    let pairs = tags.iter().map(|(tag, value)| format!("{}={}", quoted(tag), quoted(value)));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// A tag or its value, in quotes if it contains a separator.
+fn quoted(text: &str) -> Cow<'_, str> {
+    if text.contains([' ', '=', '"', '\\']) {
+        Cow::Owned(format!("{text:?}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A length of time in its two largest units: `45 s`, `12 min`, `1 h 5 min`, `2 d`.
+pub(super) fn time_span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |large: String, small: u64, unit: &str| match small {
+        0 => large,
+        small => format!("{large} {small} {unit}"),
+    };
+    match () {
+        () if days > 0 => two(format!("{days} d"), hours % 24, "h"),
+        () if hours > 0 => two(format!("{hours} h"), minutes % 60, "min"),
+        () if minutes > 0 => two(format!("{minutes} min"), seconds % 60, "s"),
+        () => format!("{seconds} s"),
+    }
+}
+
 /// A window for people: `2026-11-20 12:00–12:01 UTC, 60 s`. Seconds are shown if they are not zero.
 pub(super) fn window(start_ms: u64, length_ms: u64) -> String {
     let end_ms = start_ms.saturating_add(length_ms);
@@ -89,7 +140,21 @@ pub(super) fn window(start_ms: u64, length_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, number, seconds, shorten, window};
+    use super::{escape, number, seconds, shorten, time_span, window};
+
+    #[test]
+    fn time_spans_have_at_most_two_units() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (90, "1 min 30 s"),
+            (3900, "1 h 5 min"),
+            (86_400 + 7200 + 59, "1 d 2 h"),
+        ] {
+            assert_eq!(time_span(seconds * 1000), text);
+        }
+    }
 
     #[test]
     fn special_characters_are_escaped() {

@@ -1,118 +1,41 @@
 //! Slack: each window becomes one readable message, and each annotation another one, through a webhook
 //! or `chat.postMessage`.
 
+mod alert;
 mod answer;
+mod board;
 pub mod bus;
 pub mod client;
+mod destination;
 mod digest;
 mod event;
+mod flags;
 mod format;
 mod history;
+mod mode;
 mod part;
 mod words;
 
+use crate::deliver::causes;
 use crate::http::{Endpoint, HttpClient, Unanswered};
-use crate::secret::{GivenSecret, Secret};
+use crate::secret::Secret;
 use crate::{Backend, BackendProgram, IdleGauges, Payload, SendError, Target};
-use digest::{Digester, MAX_TITLE};
+pub use alert::AlertFlags;
+use alert::{Alerts, Carrier, RulesProgram};
+use board::Board;
+use destination::{Destination, destination, title, wrong};
+use digest::Digester;
+pub use flags::SlackFlags;
+pub use mode::{Mode, ModeError};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, seconds};
+use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
 
-const DEFAULT_API_URL: &str = "https://slack.com/api";
-const DEFAULT_TITLE: &str = "Zibrato";
 const CONTENT_TYPE: &str = "application/json; charset=utf-8";
-
-/// Slack's limit: one message per second and channel.
-const DEFAULT_PACE: Duration = Duration::from_secs(1);
-
-/// The flags of `zibrato-slack`.
-#[derive(Debug, Clone, clap::Args)]
-#[non_exhaustive]
-#[command(next_help_heading = "Slack")]
-pub struct SlackFlags {
-    /// URL of an incoming webhook. It is a secret: prefer --webhook-url-file or a variable
-    #[arg(long, value_name = "URL", hide_env_values = true)]
-    pub webhook_url: Option<Secret>,
-
-    /// File that contains the URL of the webhook
-    #[arg(long, value_name = "FILE")]
-    pub webhook_url_file: Option<PathBuf>,
-
-    /// Token of a Slack app with the scope chat:write, instead of a webhook. Prefer --token-file or
-    /// a variable
-    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
-    pub token: Option<Secret>,
-
-    /// File that contains the token
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-
-    /// Channel to post to with a token: its id (C0123ABCD) or #name
-    #[arg(long, value_name = "CHANNEL")]
-    pub channel: Option<String>,
-
-    /// Base URL of the Web API. http:// is accepted for this machine only
-    #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
-    pub api_url: String,
-
-    /// PEM file of certificate authorities to trust, in addition to the system's (or those of
-    /// SSL_CERT_FILE and SSL_CERT_DIR)
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-
-    /// Title of each message
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_TITLE)]
-    pub title: String,
-
-    /// Timeout of a request, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
-    pub timeout: Duration,
-
-    /// Minimum time between two messages, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=86_400.0))]
-    pub pace: Duration,
-}
-
-impl SlackFlags {
-    /// Flags that post through a webhook, with defaults for everything else, for programs that
-    /// embed the backend.
-    ///
-    /// ```
-    /// use zibrato_workers::slack::SlackFlags;
-    /// let flags = SlackFlags::webhook("https://hooks.slack.com/services/T0/B0/XXX");
-    /// assert_eq!(flags.title, "Zibrato");
-    /// ```
-    #[must_use]
-    pub fn webhook(url: impl Into<String>) -> Self {
-        Self { webhook_url: Some(Secret::new(url)), ..Self::unset() }
-    }
-
-    /// Flags that post to a channel with an app's token, with defaults for everything else.
-    #[must_use]
-    pub fn channel(token: impl Into<String>, channel: impl Into<String>) -> Self {
-        let token = Some(Secret::new(token));
-        Self { token, channel: Some(channel.into()), ..Self::unset() }
-    }
-
-    fn unset() -> Self {
-        Self {
-            webhook_url: None,
-            webhook_url_file: None,
-            token: None,
-            token_file: None,
-            channel: None,
-            api_url: DEFAULT_API_URL.to_owned(),
-            ca_file: None,
-            title: DEFAULT_TITLE.to_owned(),
-            timeout: Duration::from_secs(10),
-            pace: DEFAULT_PACE,
-        }
-    }
-}
 
 /// Posts each annotation, and a digest of each window to Slack: the series that changed most first,
 /// each with a sparkline of its last 24 windows.
@@ -125,15 +48,87 @@ impl SlackFlags {
 pub struct Slack {
     http: HttpClient,
     destination: Destination,
-    digester: Digester,
+    /// Of chat.update, for messages that are updated.
+    updates: Option<HttpClient>,
+    /// The message that digests update.
+    board: Option<Board>,
+    work: Work,
     pace: Duration,
     posted: Option<Instant>,
 }
 
 #[derive(Debug)]
-enum Destination {
-    Channel { channel: String, token: Secret, authorization: Secret },
-    Webhook { url: Secret, from: String },
+enum Work {
+    Digest(Digester),
+    Alert(Box<Alerts>),
+}
+
+impl Backend for Slack {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let events = window.annotations().iter().map(event::message);
+        let events: Vec<_> = events.map(|(text, blocks)| self.payload(&text, &blocks, 1)).collect();
+        let digest = match &mut self.work {
+            Work::Alert(alerts) => return alerts.payloads(window),
+            Work::Digest(digester) => digester.digest(window),
+        };
+        let digest = digest.map(|digest| self.payload(&digest.text, &digest.blocks, digest.series));
+        events.into_iter().chain(digest).collect()
+    }
+
+    fn destination(&self) -> Option<String> {
+        let to = self.http.destination();
+        Some(match &self.destination {
+            Destination::Channel { channel, .. } => format!("{channel} at {to}"),
+            Destination::Webhook { .. } => to,
+        })
+    }
+
+    fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
+        match &self.work {
+            // One half would replace the other.
+            Work::Digest(_) if self.board.is_some() => None,
+            Work::Digest(_) => part::split(payload),
+            Work::Alert(_) => None,
+        }
+    }
+
+    fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
+        match &self.work {
+            Work::Digest(_) => part::names(payload, most),
+            Work::Alert(_) => part::text(payload).into_iter().take(most).collect(),
+        }
+    }
+
+    /// Sends one message, once the pace allows it. The state of alerts is saved before and after it.
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+        let begun = match &mut self.work {
+            Work::Digest(_) => return self.show(payload),
+            Work::Alert(alerts) => alerts.begin(payload)?,
+        };
+        let sent = self.post(&begun);
+        if let Work::Alert(alerts) = &mut self.work {
+            alerts.end(payload, &sent);
+        }
+        sent.map(drop)
+    }
+
+    fn send_checked(&mut self, payload: &Payload) -> Result<(), SendError> {
+        self.post(payload).map(drop)
+    }
+
+    fn unsettled_since(&mut self) -> Option<Instant> {
+        match &mut self.work {
+            Work::Digest(_) => None,
+            Work::Alert(alerts) => alerts.settle(),
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        match &self.work {
+            Work::Digest(_) => None,
+            Work::Alert(alerts) => alerts.trouble(),
+        }
+    }
 }
 
 impl Slack {
@@ -147,37 +142,26 @@ impl Slack {
         };
         Payload::new(body.to_string().into_bytes(), series)
     }
-}
 
-impl Backend for Slack {
-    fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let events = window.annotations().iter().map(event::message);
-        let mut payloads: Vec<_> =
-            events.map(|(text, blocks)| self.payload(&text, &blocks, 1)).collect();
-        if let Some(digest) = self.digester.digest(window) {
-            payloads.push(self.payload(&digest.text, &digest.blocks, digest.series));
+    /// Posts a digest, or updates the message that has the last one.
+    fn show(&mut self, payload: &Payload) -> Result<(), SendError> {
+        if !part::is_digest(payload) {
+            return self.post(payload).map(drop);
         }
-        payloads
+        if let Some(update) = self.board.as_ref().and_then(|board| board.update(payload))
+            && self.post(&update)?.is_some()
+        {
+            return Ok(());
+        }
+        let place = self.post(payload)?;
+        if let Some(board) = &mut self.board {
+            board.moves(place);
+        }
+        Ok(())
     }
 
-    fn destination(&self) -> Option<String> {
-        let to = self.http.destination();
-        Some(match &self.destination {
-            Destination::Channel { channel, .. } => format!("{channel} at {to}"),
-            Destination::Webhook { .. } => to,
-        })
-    }
-
-    fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
-        part::split(payload)
-    }
-
-    fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
-        part::names(payload, most)
-    }
-
-    /// Sends one message, once the pace allows it.
-    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+    /// Sends one message, and returns its channel and timestamp if Slack tells them.
+    fn post(&mut self, payload: &Payload) -> Result<Option<(String, String)>, SendError> {
         if let Some(posted) = self.posted {
             std::thread::sleep(self.pace.saturating_sub(posted.elapsed()));
         }
@@ -185,13 +169,26 @@ impl Backend for Slack {
             Destination::Channel { authorization, .. } => Some(authorization),
             Destination::Webhook { .. } => None,
         };
-        let sent = self.http.post(authorization, CONTENT_TYPE, payload);
+        let updates = self.updates.as_ref().filter(|_| part::is_update(payload));
+        let http = updates.unwrap_or(&self.http);
+        let sent = http.post(authorization, CONTENT_TYPE, payload);
         self.posted = Some(Instant::now());
         let answer = sent.map_err(Unanswered::into_send_error)?;
         let now_ms = clock::unix_ms();
         match &self.destination {
-            Destination::Channel { token, .. } => answer::judge_api(&answer, &[token], now_ms),
-            Destination::Webhook { url, .. } => answer::judge_webhook(&answer, &[url], now_ms),
+            Destination::Channel { token, .. } => {
+                match answer::judge_api(&answer, &[token], now_ms) {
+                    // The message was deleted, or is too old to change. Its thread says the same.
+                    Err(SendError::Reject { why }) if updates.is_some() => {
+                        tracing::warn!(event = "update_refused", why = causes(&*why));
+                        Ok(None)
+                    }
+                    judged => judged.map(|()| part::place(&answer.body)),
+                }
+            }
+            Destination::Webhook { url, .. } => {
+                answer::judge_webhook(&answer, &[url], now_ms).map(|()| None)
+            }
         }
     }
 }
@@ -201,12 +198,16 @@ impl BackendProgram for Slack {
 
     const PROGRAM: &'static str = "zibrato-slack";
 
-    const ABOUT: &'static str = "Posts a digest of the measurements of each window to Slack";
+    const ABOUT: &'static str = "Posts digests of measurements, or alerts about them, to Slack";
 
     const EXAMPLES: &'static str = "\
 Examples:
   zibrato-slack --webhook-url-file /etc/zibrato/webhook --levels warn,crit --flush 300
-  ZIBRATO_SLACK_TOKEN=xoxb-... zibrato-slack --channel '#metrics' --title 'Web shop'";
+  ZIBRATO_SLACK_TOKEN=xoxb-... zibrato-slack --channel '#metrics' --title 'Web shop'
+  zibrato-slack --mode alert --alert-rules /etc/zibrato/alerts.toml --webhook-url-file /etc/zibrato/webhook
+  zibrato-broker journal dump --lines | zibrato-slack rules check alerts.toml --recorded -
+
+rules check says what the rules of alerts would have posted.";
 
     /// Slack accepts one message per second and channel.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
@@ -222,25 +223,66 @@ Examples:
         let channel = flags.channel.map(|channel| channel.trim().to_owned());
         let channel = channel.filter(|channel| !channel.is_empty());
         let destination = destination(webhook, token, channel)?;
-        let endpoint = match &destination {
-            Destination::Webhook { url, from } => Endpoint::parse(from, url.expose())?,
-            Destination::Channel { .. } => {
-                let api = flags.api_url.trim().trim_end_matches('/');
-                Endpoint::parse("--api-url", &format!("{api}/chat.postMessage"))?
+        let client = |endpoint| {
+            let ca_file = flags.ca_file.as_deref();
+            HttpClient::new(Self::PROGRAM, endpoint, flags.timeout, ca_file)
+        };
+        let api = flags.api_url.trim().trim_end_matches('/');
+        let method = |name| Endpoint::parse("--api-url", &format!("{api}/{name}"));
+        let (endpoint, carrier) = match &destination {
+            Destination::Webhook { url, from } => {
+                (Endpoint::parse(from, url.expose())?, Carrier::Webhook)
+            }
+            Destination::Channel { channel, .. } => {
+                (method("chat.postMessage")?, Carrier::Channel(channel.clone()))
             }
         };
+        let is_channel = carrier != Carrier::Webhook;
+        let work = match flags.mode {
+            Mode::Digest => Work::Digest(Digester::new(title)),
+            Mode::Alert => Work::Alert(Box::new(flags.alert.open(carrier)?)),
+        };
+        let board = match (flags.digest_update, &work) {
+            (None, _) => None,
+            (Some(file), Work::Digest(_)) if is_channel => Some(Board::open(file)),
+            (Some(_), Work::Digest(_)) => {
+                return Err(wrong(
+                    "--digest-update needs a channel: a webhook cannot change a message; give --token-file and --channel",
+                ));
+            }
+            (Some(_), Work::Alert(_)) => return Err(wrong("--digest-update is for --mode digest")),
+        };
+        let updates = is_channel && (board.is_some() || matches!(work, Work::Alert(_)));
         Ok(Self {
-            http: HttpClient::new(
-                Self::PROGRAM,
-                endpoint,
-                flags.timeout,
-                flags.ca_file.as_deref(),
-            )?,
+            http: client(endpoint)?,
             destination,
-            digester: Digester::new(title),
+            updates: updates.then(|| method("chat.update").and_then(client)).transpose()?,
+            board,
+            work,
             pace: flags.pace,
             posted: None,
         })
+    }
+
+    fn idle_gauges(flags: &SlackFlags) -> IdleGauges {
+        match flags.mode {
+            Mode::Digest => Self::IDLE_GAUGES,
+            // A queue that stays too long is still too long.
+            Mode::Alert => IdleGauges::Repeat,
+        }
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        let mut folder = |flag, file: &Path| {
+            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+            findings.folder(flag, parent.unwrap_or_else(|| Path::new(".")), None);
+        };
+        if let Work::Alert(alerts) = &self.work {
+            folder("--alert-state", alerts.state_file());
+        }
+        if let Some(board) = &self.board {
+            folder("--digest-update", board.path());
+        }
     }
 
     fn target(&self) -> Option<Target> {
@@ -252,53 +294,16 @@ Examples:
     }
 }
 
-fn wrong(why: &str) -> Failure {
-    Failure::new(Exit::Config, why)
-}
-
-fn title(text: &str) -> Result<String, Failure> {
-    let title = text.trim();
-    if title.is_empty() || title.chars().count() > MAX_TITLE {
-        return Err(wrong("--title: expected 1 to 150 characters"));
+/// Runs `zibrato-slack` from flags to exit code: the worker, a command of the metric bus, or the
+/// command `rules`.
+#[must_use]
+pub fn main() -> ExitCode {
+    if let Some(arguments) = bus::arguments(std::env::args_os()) {
+        return bus::main(arguments);
     }
-    if title.contains(|c: char| c.is_control() || matches!(c, '&' | '<' | '>')) {
-        return Err(wrong("--title: must not contain & < > or line breaks, which Slack changes"));
-    }
-    Ok(title.to_owned())
-}
-
-/// The destination that the flags give.
-fn destination(
-    webhook: Option<GivenSecret>,
-    token: Option<GivenSecret>,
-    channel: Option<String>,
-) -> Result<Destination, Failure> {
-    match (webhook, token, channel) {
-        (Some(GivenSecret { secret: url, from }), None, None) => {
-            Ok(Destination::Webhook { url, from })
-        }
-        (None, Some(GivenSecret { secret: token, from }), Some(channel)) => {
-            if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-                return Err(wrong(&format!(
-                    "{from}: contains a space or another character that a \
-                                           token cannot have"
-                )));
-            }
-            let authorization = Secret::new(format!("Bearer {}", token.expose()));
-            Ok(Destination::Channel { channel, token, authorization })
-        }
-        (None, Some(_), None) => Err(wrong("--token needs a channel; give --channel")),
-        (None, None, Some(_)) => {
-            Err(wrong("--channel needs a token; give --token-file FILE or set ZIBRATO_SLACK_TOKEN"))
-        }
-        (Some(_), _, _) => Err(wrong(
-            "a webhook has a fixed channel; give --webhook-url, or --token and --channel, but not \
-             both",
-        )),
-        (None, None, None) => Err(wrong(
-            "nowhere to post; give --webhook-url-file FILE or set ZIBRATO_SLACK_WEBHOOK_URL, or \
-             give --channel and --token-file FILE",
-        )),
+    match std::env::args_os().nth(1) {
+        Some(command) if command == "rules" => zibrato::daemon::main::<RulesProgram>(),
+        _ => crate::main::<Slack>(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Parts of a message that Slack rejects: its halves, each with the header and half of the series,
+//! What a request to Slack is about, and parts of a message that Slack rejects: its halves, each with the header and half of the series,
 //! and the names of the series.
 //!
 //! Pure.
@@ -26,6 +26,30 @@ pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
     };
     // The last block mentions the series that are not shown.
     Some([half(left, left.len()), half(right, payload.series.saturating_sub(left.len()))])
+}
+
+/// The text of a message.
+pub(super) fn text(payload: &Payload) -> Option<String> {
+    let message = serde_json::from_slice::<Value>(&payload.body).ok()?;
+    message["text"].as_str().map(unescape)
+}
+
+/// Whether a message is a digest, which begins with its title.
+pub(super) fn is_digest(payload: &Payload) -> bool {
+    let message = serde_json::from_slice::<Value>(&payload.body);
+    message.is_ok_and(|message| message["blocks"][0]["type"] == "header")
+}
+
+/// Whether a request changes a message.
+pub(super) fn is_update(payload: &Payload) -> bool {
+    serde_json::from_slice::<Value>(&payload.body).is_ok_and(|body| body.get("ts").is_some())
+}
+
+/// The channel and the timestamp of a message that was accepted.
+pub(super) fn place(answer: &[u8]) -> Option<(String, String)> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let text = |key: &str| answer[key].as_str().map(str::to_owned);
+    Some((text("channel")?, text("ts")?))
 }
 
 /// The first names that a message shows, with their sources.

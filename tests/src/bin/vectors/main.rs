@@ -87,6 +87,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("metricsd_handlers", metricsd::handlers::check),
     ("metricsd_intended", metricsd::check),
     ("names", names::check),
+    ("outbound-alert", slack::check_alert),
+    ("outbound-digest", slack::check_digest),
     ("processor", processor::check),
     ("python-librato 3.1.0", librato::check),
     ("sparkline", slack::check_sparkline),

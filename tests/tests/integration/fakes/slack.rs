@@ -40,7 +40,7 @@ fn a_digest_arrives_in_its_channel_and_through_its_webhook() {
         assert_eq!(message.text, "Zibrato: 100 series");
         let blocks = message.blocks.as_array().unwrap();
         let context = &blocks[1]["elements"][0]["text"];
-        assert_eq!(context, "2023-11-14 22:14–22:15 UTC, 60 s");
+        assert_eq!(context, "2023-11-14 22:14–22:15 UTC, 60 s · 100 series, 100 changed");
         assert!(blocks[2]["text"]["text"].as_str().unwrap().starts_with("*&lt;n&amp;"));
     }
     let requests = fake.requests();

@@ -67,7 +67,7 @@ fn a_message_is_header_window_and_a_section_for_each_series() {
              "text": {"type": "plain_text", "text": "Metrics digest", "emoji": true}},
             {"type": "context", "elements": [
                 {"type": "mrkdwn", "verbatim": true,
-                 "text": "2026-11-20 12:02–12:03 UTC, 60 s"}]},
+                 "text": "2026-11-20 12:02–12:03 UTC, 60 s · 2 series, 1 changed"}]},
             {"type": "section", "text": {"type": "mrkdwn", "verbatim": true,
                 "text": "*cpu.user* _web-01_ `▁▅█` 3 (min 1, max 3, n 3)"}},
             {"type": "section", "text": {"type": "mrkdwn", "verbatim": true,

@@ -1,12 +1,14 @@
 //! Messages and requests of Slack: kinds `message-parse`, `escape-outbound`, `decode-inbound`,
-//! `chunk-outbound`, `ts-compare`, `sparkline`, `web-api`.
+//! `chunk-outbound`, `outbound-alert`, `outbound-digest`, `ts-compare`, `sparkline`, `web-api`.
 //!
 //! The strict readings of messages are compared, not what carbon-slack did.
 
 mod calls;
+mod outbound;
 mod texts;
 
 pub(crate) use calls::check as check_call;
+pub(crate) use outbound::{check_alert, check_digest};
 pub(crate) use texts::{
     check_chunks, check_decode, check_escape, check_message, check_sparkline, check_ts,
 };
@@ -17,6 +19,8 @@ pub(crate) const KINDS: &[&str] = &[
     "decode-inbound",
     "escape-outbound",
     "message-parse",
+    "outbound-alert",
+    "outbound-digest",
     "sparkline",
     "ts-compare",
     "web-api",

@@ -1,0 +1,217 @@
+//! What is known about each series of each rule, and which messages say so. It survives a restart.
+//!
+//! Pure.
+
+use super::rules::{Condition, Rule, Rules};
+use super::value::{Unit, kind_word};
+use crate::slack::format::tags_text;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use zibrato::Kind;
+use zibrato::window::Series;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// Maximum number of series of all rules.
+pub(super) const MAX_TRACKS: usize = 50_000;
+
+/// Number of windows in a sparkline.
+pub(super) const WINDOWS: usize = 24;
+
+/// Everything that is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) version: u32,
+    /// The end of the last window that was evaluated, in Unix milliseconds. A window that does not
+    /// end later is delivered again.
+    pub(super) through_ms: u64,
+    /// The number of the next message.
+    pub(super) next: u64,
+    /// By rule, kind, metric, source, tags and unit.
+    pub(super) tracks: BTreeMap<String, Track>,
+    /// The messages about alerts that have not ended.
+    pub(super) posts: BTreeMap<u64, Post>,
+    /// Messages that Slack has not accepted yet.
+    pub(super) outbox: Vec<Outgoing>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            through_ms: 0,
+            next: 0,
+            tracks: BTreeMap::new(),
+            posts: BTreeMap::new(),
+            outbox: Vec::new(),
+        }
+    }
+}
+
+/// A series of a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Track {
+    pub(super) rule: String,
+    pub(super) metric: String,
+    pub(super) source: String,
+    pub(super) tags: String,
+    /// A word such as `timer`.
+    kind: String,
+    pub(super) unit: Unit,
+    /// The end of the last window that had the series.
+    pub(super) seen_ms: u64,
+    /// The start of the first window in which the condition held, if it has held since.
+    pub(super) breach_ms: Option<u64>,
+    /// The time since which the alert fires.
+    pub(super) firing_ms: Option<u64>,
+    /// How the last alert ended.
+    pub(super) ended: Option<End>,
+    pub(super) value: Option<f64>,
+    /// The message that says that it fires.
+    pub(super) told: Option<u64>,
+    /// When that was said last; 0 for never.
+    pub(super) told_ms: u64,
+    /// Alerts since then that nobody was told of.
+    pub(super) missed: u32,
+    /// The last windows, oldest first; none for one without a value.
+    #[serde(default)]
+    pub(super) values: VecDeque<Option<f64>>,
+}
+
+/// How an alert ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct End {
+    pub(super) since_ms: u64,
+    pub(super) at_ms: u64,
+    pub(super) why: Why,
+}
+
+/// Why an alert ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Why {
+    /// The condition no longer holds.
+    Recovered,
+    /// The series is silent.
+    NoData,
+    /// An absent series is no longer expected.
+    Forgotten,
+    /// The rule was removed from the file.
+    NoRule,
+}
+
+/// A message about one or several alerts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Post {
+    /// Keys of its series.
+    pub(super) members: Vec<String>,
+    /// Its channel and its timestamp there, once Slack has told them.
+    pub(super) place: Option<(String, String)>,
+    /// When it was last changed.
+    pub(super) updated_ms: u64,
+}
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Outgoing {
+    /// The message whose place is to be kept, for a new one that may be updated.
+    pub(super) post: Option<u64>,
+    /// The request.
+    pub(super) body: Value,
+    /// Number of alerts that it is about.
+    pub(super) alerts: usize,
+    /// Whether an attempt to send it has begun.
+    pub(super) tried: bool,
+}
+
+impl State {
+    /// Reads a state that was [written](Self::to_json).
+    pub(super) fn from_json(text: &[u8]) -> Result<Self, String> {
+        let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if state.version != VERSION {
+            return Err(format!("its version is {}, and this one reads {VERSION}", state.version));
+        }
+        Ok(state)
+    }
+
+    /// The state as JSON, without what a restart does not need.
+    pub(super) fn to_json(&self, rules: &Rules) -> Vec<u8> {
+        let rule_of: BTreeMap<_, _> = rules.rules.iter().map(|rule| (&*rule.name, rule)).collect();
+        let kept = |track: &&Track| track.survives(rule_of.get(&*track.rule), self.through_ms);
+        let listed: BTreeSet<_> = self.posts.values().flat_map(|post| &post.members).collect();
+        let tracks = self.tracks.iter().filter(|(key, track)| kept(track) || listed.contains(key));
+        let tracks = tracks.map(|(key, track)| (key.clone(), track.clone())).collect();
+        let small = Self {
+            tracks,
+            posts: self.posts.clone(),
+            outbox: self.outbox.clone(),
+            ..Self { through_ms: self.through_ms, next: self.next, ..Self::default() }
+        };
+        // All keys are texts, so this does not fail.
+        serde_json::to_vec(&small).unwrap_or_default()
+    }
+}
+
+impl Track {
+    /// The key of a series of a rule. No name contains a bar.
+    pub(super) fn key(rule: &Rule, series: &Series, tags: &str) -> String {
+        let (kind, unit) = (kind_word(series.value.kind()), series.value.unit().unwrap_or(""));
+        let Series { name, source, .. } = series;
+        format!("{}|{kind}|{name}|{source}|{tags}|{unit}", rule.name)
+    }
+
+    pub(super) fn new(rule: &Rule, series: &Series, tags: String) -> Self {
+        let kind = series.value.kind();
+        Self {
+            rule: rule.name.clone(),
+            metric: series.name.to_string(),
+            source: series.source.to_string(),
+            tags,
+            kind: kind_word(kind).to_owned(),
+            unit: Unit::of(kind, rule.function(kind), series.value.unit()),
+            seen_ms: 0,
+            breach_ms: None,
+            firing_ms: None,
+            ended: None,
+            value: None,
+            told: None,
+            told_ms: 0,
+            missed: 0,
+            values: VecDeque::new(),
+        }
+    }
+
+    /// The tags of a series, as a key and a message contain them.
+    pub(super) fn tags(series: &Series) -> String {
+        tags_text(&series.tags)
+    }
+
+    pub(super) fn kind(&self) -> Option<Kind> {
+        super::value::KINDS.iter().find(|(word, _)| *word == self.kind).map(|(_, kind)| *kind)
+    }
+
+    /// Appends the value of a window.
+    pub(super) fn push(&mut self, value: Option<f64>) {
+        self.values.push_back(value);
+        if self.values.len() > WINDOWS {
+            self.values.pop_front();
+        }
+    }
+
+    /// The values for a sparkline.
+    pub(super) fn curve(&self) -> Vec<f64> {
+        self.values.iter().map(|value| value.unwrap_or(f64::NAN)).collect()
+    }
+
+    /// Whether a restart needs it: an alert that begins, fires or was told of, or a series whose
+    /// silence means something.
+    fn survives(&self, rule: Option<&&Rule>, now_ms: u64) -> bool {
+        let is_watched = rule.is_some_and(|rule| {
+            !matches!(rule.condition, Condition::Above { .. })
+                || self.told_ms.saturating_add(rule.rearm_ms) > now_ms
+        });
+        is_watched || self.breach_ms.is_some() || self.firing_ms.is_some() || self.told.is_some()
+    }
+}

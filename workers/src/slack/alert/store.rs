@@ -1,0 +1,152 @@
+//! Keeps the state of alerts in a file, which one worker uses at a time.
+
+use super::rules::Rules;
+use super::state::State;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use zibrato::daemon::{make_folder, read_bounded};
+
+/// Maximum size of the file.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: PathBuf,
+    /// The lock, while this process has it.
+    lock: Option<File>,
+    /// The content when it was last read or written.
+    content: Option<Vec<u8>>,
+}
+
+impl Store {
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self { path, lock: None, content: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state in the file; an empty one if there is no file, or one that cannot be read.
+    pub(super) fn load(&mut self) -> State {
+        let file = self.path.display();
+        match read_bounded(&self.path, MAX_BYTES) {
+            Ok((content, _)) => match State::from_json(&content) {
+                Ok(state) => {
+                    self.content = Some(content);
+                    return state;
+                }
+                Err(why) => tracing::error!(
+                    event = "alert_state_lost",
+                    %file,
+                    why,
+                    what = "alerts that fire are posted again"
+                ),
+            },
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            Err(why) => tracing::error!(event = "alert_state_lost", %file, %why),
+        }
+        State::default()
+    }
+
+    /// Replaces the file atomically.
+    pub(super) fn save(&mut self, state: &State, rules: &Rules) -> io::Result<()> {
+        self.lock()?;
+        let content = state.to_json(rules);
+        if self.content.as_ref() == Some(&content) {
+            return Ok(());
+        }
+        let temporary = with_ending(&self.path, ".new");
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let written = file.write_all(&content).and_then(|()| file.sync_all());
+        let written = written.and_then(|()| std::fs::rename(&temporary, &self.path));
+        if written.is_err() {
+            std::fs::remove_file(&temporary).ok();
+        }
+        written?;
+        File::open(folder(&self.path))?.sync_all()?;
+        self.content = Some(content);
+        Ok(())
+    }
+
+    /// Takes the lock, unless this process has it.
+    pub(super) fn lock(&mut self) -> io::Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        make_folder(folder(&self.path))?;
+        let mut options = OpenOptions::new();
+        let path = with_ending(&self.path, ".lock");
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other(format!(
+                    "another worker uses {}; stop it, or give each its own --alert-state",
+                    self.path.display()
+                )));
+            }
+            Err(TryLockError::Error(why)) => return Err(why),
+        }
+        if let Some(content) = &self.content {
+            // It was read without the lock.
+            let now = read_bounded(&self.path, MAX_BYTES).map(|(content, _)| content);
+            if now.ok().as_ref() != Some(content) {
+                return Err(io::Error::other(format!(
+                    "another worker has changed {}; start this one again",
+                    self.path.display()
+                )));
+            }
+        }
+        self.lock = Some(file);
+        Ok(())
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(ending);
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{State, Store};
+    use crate::slack::alert::file::parse;
+
+    #[test]
+    fn a_state_is_read_as_it_was_written_and_used_by_one_worker() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/alerts.json");
+        let rules = parse("[[rule]]\nname = 'r'\nmetric = '*'\nabove = 1\n").unwrap();
+        let mut store = Store::new(path.clone());
+        assert_eq!(store.load(), State::default());
+        let state = State { through_ms: 7, next: 3, ..State::default() };
+        store.save(&state, &rules).unwrap();
+        let mut second = Store::new(path.clone());
+        assert_eq!(second.load(), state);
+        let why = second.save(&state, &rules).unwrap_err().to_string();
+        assert!(why.contains("another worker uses"), "{why}");
+        store.save(&State { next: 4, ..state.clone() }, &rules).unwrap();
+        drop(store);
+        let why = second.save(&state, &rules).unwrap_err().to_string();
+        assert!(why.contains("has changed"), "{why}");
+        let mut third = Store::new(path.clone());
+        assert_eq!(third.load().next, 4);
+        third.save(&state, &rules).unwrap();
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(Store::new(path).load(), State::default());
+    }
+}

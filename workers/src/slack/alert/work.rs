@@ -1,0 +1,222 @@
+//! Alerts as a backend sends them: windows become messages, and each message is recorded before it
+//! is sent and after it was accepted.
+//!
+//! The state is saved before the worker commits a window, so a window that is delivered again is
+//! recognized. If the process ends between a post and the record of it, nobody knows whether Slack
+//! has accepted it: the message is sent again, and says that it may be a repetition, because a lost
+//! alert is worse.
+
+use super::announce::{Announcer, Carrier};
+use super::engine::{Ended, evaluate};
+use super::message::mrkdwn;
+use super::rules::Rules;
+use super::state::{Outgoing, State};
+use super::store::Store;
+use crate::{Payload, SendError};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use zibrato::clock::unix_ms;
+use zibrato::daemon::LogLimit;
+use zibrato::window::Window;
+
+/// A window that ended longer ago than this, or two windows, is late: alerts of such windows are
+/// posted if they still fire when the worker has caught up, so that a backlog is no storm.
+const LATE_MS: u64 = 120_000;
+
+/// Maximum time without messages because windows are late. The clocks of this machine and of the
+/// broker may differ.
+const MAX_SILENCE: Duration = Duration::from_secs(600);
+
+/// The rules, their state, and what is being sent.
+#[derive(Debug)]
+pub(crate) struct Alerts {
+    rules: Rules,
+    carrier: Carrier,
+    announcer: Announcer,
+    store: Store,
+    state: Option<State>,
+    /// Since when the file lacks a part of the state.
+    unsaved: Option<Instant>,
+    /// Why it cannot be saved.
+    trouble: Option<String>,
+    late_since: Option<Instant>,
+    no_room: LogLimit,
+    failing: LogLimit,
+}
+
+impl Alerts {
+    pub(super) fn new(rules: Rules, carrier: Carrier, store: Store) -> Self {
+        Self {
+            rules,
+            carrier,
+            announcer: Announcer::default(),
+            store,
+            state: None,
+            unsaved: None,
+            trouble: None,
+            late_since: None,
+            no_room: LogLimit::default(),
+            failing: LogLimit::default(),
+        }
+    }
+
+    /// The file of the state.
+    pub(crate) fn state_file(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// The messages that a window causes, after those that were not sent before.
+    pub(crate) fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let (start_ms, length_ms) = (window.start_ms(), window.length_ms());
+        let now_ms = unix_ms();
+        let behind_ms = now_ms.saturating_sub(start_ms.saturating_add(length_ms));
+        let silent = self.is_silent(behind_ms > LATE_MS.max(length_ms.saturating_mul(2)));
+        let series = window.into_series();
+        let window = Ended { start_ms, length_ms, series: &series };
+        let state = loaded(&mut self.state, &mut self.store);
+        // Otherwise the window was evaluated before, but not committed.
+        if window.end_ms() > state.through_ms {
+            let no_room = evaluate(state, &self.rules, window);
+            self.announcer.announce(state, &self.rules, &self.carrier, silent);
+            self.unsaved.get_or_insert_with(Instant::now);
+            if no_room > 0
+                && let Some(left_out) = self.no_room.admit(Instant::now())
+            {
+                let what = "they are not watched; make the patterns of the rules narrower";
+                tracing::warn!(event = "alert_series", series = no_room, left_out, what);
+            }
+        }
+        let payload = |message: &Outgoing| Payload::new(bytes(&message.body), message.alerts);
+        state.outbox.iter().map(payload).collect()
+    }
+
+    /// Whether the worker is so late that it should say nothing yet.
+    fn is_silent(&mut self, late: bool) -> bool {
+        if !late {
+            self.late_since = None;
+            return false;
+        }
+        self.late_since.get_or_insert_with(Instant::now).elapsed() < MAX_SILENCE
+    }
+
+    /// Records that a payload is about to be sent, and returns what to send: if Slack may have
+    /// accepted it before, it says so.
+    pub(crate) fn begin(&mut self, payload: &Payload) -> Result<Payload, SendError> {
+        let state = loaded(&mut self.state, &mut self.store);
+        let mut sent = payload.clone();
+        let message = state.outbox.iter_mut().find(|message| bytes(&message.body) == payload.body);
+        if let Some(message) = message {
+            if message.tried {
+                let mut again = message.clone();
+                mark(&mut again);
+                sent.body = bytes(&again.body);
+            }
+            message.tried = true;
+        }
+        self.unsaved.get_or_insert_with(Instant::now);
+        match self.save() {
+            Ok(()) => Ok(sent),
+            Err(why) => Err(SendError::Retry { after: None, why: why.into() }),
+        }
+    }
+
+    /// Records what became of a payload: its channel and timestamp if Slack has told them.
+    pub(crate) fn end(
+        &mut self,
+        payload: &Payload,
+        sent: &Result<Option<(String, String)>, SendError>,
+    ) {
+        let state = loaded(&mut self.state, &mut self.store);
+        let at = state.outbox.iter().position(|message| bytes(&message.body) == payload.body);
+        let Some(at) = at else { return };
+        match sent {
+            Ok(place) => {
+                let message = state.outbox.remove(at);
+                let post = message.post.and_then(|id| state.posts.get_mut(&id));
+                if let (Some(post), Some(place)) = (post, place) {
+                    post.place = Some(place.clone());
+                }
+            }
+            // It goes to a dead letter.
+            Err(SendError::Reject { .. }) => drop(state.outbox.remove(at)),
+            // It was certainly not posted.
+            Err(SendError::Retry { .. } | SendError::Stop { .. }) => {
+                if let Some(message) = state.outbox.get_mut(at) {
+                    message.tried = false;
+                }
+            }
+            Err(_) => return,
+        }
+        self.unsaved.get_or_insert_with(Instant::now);
+        // An error is reported by `settle`.
+        self.save().ok();
+    }
+
+    /// Saves the state, and returns since when it is not saved. Reserves the file at the start.
+    pub(crate) fn settle(&mut self) -> Option<Instant> {
+        if self.state.is_none() {
+            match self.store.lock() {
+                Ok(()) => drop(loaded(&mut self.state, &mut self.store)),
+                Err(why) => self.fails(&why.to_string()),
+            }
+        }
+        if self.unsaved.is_some() {
+            self.save().ok();
+        }
+        self.unsaved
+    }
+
+    /// Why alerts cannot be recorded.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+
+    fn save(&mut self) -> Result<(), String> {
+        let state = loaded(&mut self.state, &mut self.store);
+        match self.store.save(state, &self.rules) {
+            Ok(()) => {
+                (self.unsaved, self.trouble) = (None, None);
+                Ok(())
+            }
+            Err(why) => {
+                let why = why.to_string();
+                self.fails(&why);
+                Err(format!("the state of alerts cannot be saved: {why}"))
+            }
+        }
+    }
+
+    fn fails(&mut self, why: &str) {
+        let file = self.store.path().display();
+        if let Some(left_out) = self.failing.admit(Instant::now()) {
+            tracing::error!(event = "alert_state", %file, left_out, why);
+        }
+        self.trouble = Some(format!("the state of alerts cannot be saved in {file}: {why}"));
+    }
+}
+
+/// The state, which is read when it is first needed.
+fn loaded<'a>(state: &'a mut Option<State>, store: &mut Store) -> &'a mut State {
+    state.get_or_insert_with(|| {
+        let mut state = store.load();
+        state.outbox.iter_mut().filter(|message| message.tried).for_each(mark);
+        state
+    })
+}
+
+/// Says that a message may be a repetition. The update of a message may be repeated.
+fn mark(message: &mut Outgoing) {
+    if message.body.get("ts").is_some() {
+        return;
+    }
+    if let Some(Value::Array(blocks)) = message.body.get_mut("blocks") {
+        let note = mrkdwn("This may be a repetition: Slack did not answer the first time.");
+        blocks.push(json!({"type": "context", "elements": [note]}));
+    }
+    message.tried = false;
+}
+
+fn bytes(body: &Value) -> Vec<u8> {
+    body.to_string().into_bytes()
+}
