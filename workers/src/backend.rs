@@ -1,6 +1,9 @@
 //! The trait of backends: a backend turns windows into payloads, and sends one payload at a time.
 
+mod hindrance;
+
 use crate::idle_gauges::IdleGauges;
+pub use hindrance::{Greeting, Hindrance};
 use std::error::Error;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
@@ -260,27 +263,6 @@ impl From<Result<Vec<String>, String>> for Reached {
 
 /// See [`Backend::send_together`].
 pub type Answered<'a> = &'a mut (dyn FnMut(usize, Result<(), SendError>) -> ControlFlow<()> + Send);
-
-/// See [`BackendProgram::greeting`].
-pub type Greeting = Box<dyn FnOnce() -> Result<(), Hindrance> + Send>;
-
-/// Why nothing can be delivered, found out at the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Hindrance {
-    /// A constant word for the log, such as `backend_unreachable`.
-    pub event: &'static str,
-    /// A sentence that says how to mend it.
-    pub why: String,
-}
-
-impl Hindrance {
-    /// A hindrance.
-    #[must_use]
-    pub fn new(event: &'static str, why: impl Into<String>) -> Self {
-        Self { event, why: why.into() }
-    }
-}
 
 /// The host and port that a backend connects to, and the flag that names them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -168,3 +168,69 @@ fn messages_are_those_that_were_recorded_or_differ_for_a_reason() {
     }
     assert!(output.status.success());
 }
+
+/// A window of a minute that ended this number of minutes ago, with the depth of a queue.
+fn depth(minutes: u64, value: f64) -> Window {
+    let now_ms = zibrato::clock::unix_ms() / 60_000 * 60_000;
+    let mut window = Window::new(now_ms - (minutes + 1) * 60_000, 60_000, 100);
+    let line = format!("info|g|queue.depth|{value}|1|web-1");
+    window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+    window
+}
+
+/// A worker for a channel, which begins with what another one has left.
+fn in_channel(slack: &FakeSlack, folder: &Path, mode: Mode) -> Slack {
+    let mut flags = SlackFlags::channel(FakeSlack::TOKEN, "#metrics");
+    (flags.api_url, flags.mode, flags.pace) = (slack.api_url(), mode, Duration::ZERO);
+    match mode {
+        Mode::Alert => flags.alert.alert_rules = Some(folder.join("rules.toml")),
+        _ => flags.digest_update = Some(folder.join("digest.json")),
+    }
+    flags.alert.alert_state = Some(folder.join("alerts.json"));
+    Slack::open(flags).unwrap()
+}
+
+/// Delivers a window as a worker does.
+fn deliver(backend: &mut Slack, window: Window) {
+    backend.unsettled_since();
+    for payload in backend.payloads(window) {
+        backend.send(&payload).unwrap();
+    }
+    assert!(backend.unsettled_since().is_none());
+}
+
+#[test]
+fn an_alert_in_a_channel_is_updated_and_resolved_in_its_thread_after_restarts() {
+    let (slack, folder) = (FakeSlack::start().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("rules.toml"), RULES).unwrap();
+    for (minutes, value) in [(2, 500.0), (1, 600.0), (0, 5.0), (0, 5.0)] {
+        deliver(&mut in_channel(&slack, folder.path(), Mode::Alert), depth(minutes, value));
+    }
+    let found = slack.stored(FakeSlack::CHANNEL);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let [message, reply] = &found[..] else { panic!() };
+    for one in [message, reply] {
+        assert!(one.text.contains("RESOLVED queue: queue.depth"), "{one:?}");
+    }
+    assert_eq!(reply.thread_ts.as_ref(), Some(&message.ts));
+    assert!(message.edited.is_some() && reply.edited.is_none(), "{found:?}");
+}
+
+#[test]
+fn a_digest_updates_its_message_after_a_restart_and_replaces_one_that_was_deleted() {
+    let (slack, folder) = (FakeSlack::start().unwrap(), tempfile::tempdir().unwrap());
+    let digest = |minutes, value| {
+        let mut backend = in_channel(&slack, folder.path(), Mode::Digest);
+        deliver(&mut backend, depth(minutes, value));
+    };
+    digest(2, 1.0);
+    digest(1, 2.0);
+    let found = slack.stored(FakeSlack::CHANNEL);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].edited.is_some(), "{found:?}");
+    let state = folder.path().join("digest.json");
+    std::fs::write(&state, format!(r#"{{"channel":"{}","ts":"1.000001"}}"#, FakeSlack::CHANNEL))
+        .unwrap();
+    digest(0, 3.0);
+    assert_eq!(slack.stored(FakeSlack::CHANNEL).len(), 2);
+}

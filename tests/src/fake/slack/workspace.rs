@@ -54,8 +54,10 @@ pub struct Stored {
     /// The user who wrote it, or the bot.
     pub by: String,
     pub(super) subtype: Option<&'static str>,
-    pub(super) thread_ts: Option<String>,
-    pub(super) edited: Option<String>,
+    /// The message whose thread it is in, if any.
+    pub thread_ts: Option<String>,
+    /// When it was last edited, if ever.
+    pub edited: Option<String>,
 }
 
 /// How often a method may be called.
