@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 use zibrato::Zibrato;
 use zibrato::clock::unix_ms;
-use zibrato_tests::fake::{FakeLibrato, Fault, FaultyLibrato, Reply};
+use zibrato_tests::fake::{FakeLibrato, Fault, FaultyLibrato, Reply, Request};
 use zibrato_tests::{Broker, Carbon, DEADLINE, Ports, Running, Signal, program, wait_until};
 
 const HOW_LONG: Duration = Duration::from_secs(2 * DEADLINE.as_secs());
@@ -148,6 +148,44 @@ fn each_window_arrives_once_or_is_named_whatever_the_server_does() {
     }
     let page = Broker::page_at(port, "/metrics");
     assert!(page.contains("zibrato_worker_series_total{outcome=\"lost\"} 0"), "{page}");
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+}
+
+#[test]
+fn what_was_in_progress_when_a_worker_stopped_is_sent_again_with_the_same_keys() {
+    const WINDOW_MS: u64 = 5_000;
+    let (fake, broker) = (FakeLibrato::start().unwrap(), Broker::start());
+    let (state, port) = (tempfile::tempdir().unwrap(), broker.worker_http_port());
+    let mut flags = flags(&fake.url(), state.path());
+    let flush = flags.iter().position(|flag| flag == "--flush").unwrap();
+    flags[flush + 1] = (WINDOW_MS / 1000).to_string();
+    flags.extend(["--shutdown-timeout", "1"].map(str::to_owned));
+    let mut running = worker(&broker, &flags, port);
+    let z = publisher(&broker);
+    fake.answer_always(Some(Reply::hang()));
+    wait_until(HOW_LONG, "the beginning of a window", || unix_ms() % WINDOW_MS < WINDOW_MS / 2);
+    (0..1_000).for_each(|n| z.count("info", &format!("n{n}"), 1));
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    let keys = |from: usize| -> Vec<String> {
+        let requests = fake.requests();
+        let key = |request: &Request| request.header("idempotency-key").map(str::to_owned);
+        let mut keys: Vec<_> = requests.iter().skip(from).filter_map(key).collect();
+        keys.sort();
+        keys
+    };
+    // 1,000 measurements are four requests, none of which is answered.
+    wait_until(HOW_LONG, "four requests at the same time", || keys(0).len() >= 4);
+    running.stop(Signal::TERM);
+    let mut before = keys(0);
+    before.dedup();
+    assert_eq!(before.len(), 4);
+    let first = fake.requests().len();
+    fake.answer_always(None);
+    let mut running = worker(&broker, &flags, port);
+    wait_until(HOW_LONG, "all of them", || keys(first).len() == 4);
+    assert_eq!(keys(first), before);
+    let sum: f64 = fake.gauges().values().flat_map(BTreeMap::values).map(|total| total.sum).sum();
+    assert_eq!(sum, 1_000.0);
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
 }
 
