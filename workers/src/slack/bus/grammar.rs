@@ -153,11 +153,13 @@ pub fn read_line(line: &str, now: u64) -> Result<Point, Wrong> {
     }
     let value = number(value).ok_or(Wrong::Value)?;
     let time = match number(time).ok_or(Wrong::Timestamp)? {
-        -1.0 => now,
-        time if (0.0..TIME_LIMIT).contains(&time) => time as u64,
-        _ => return Err(Wrong::Timestamp),
+        -1.0 => now as f64,
+        time => time,
     };
-    Ok(Point { name: name.to_owned(), value, time })
+    if !(0.0..TIME_LIMIT).contains(&time) {
+        return Err(Wrong::Timestamp);
+    }
+    Ok(Point { name: name.to_owned(), value, time: time as u64 })
 }
 
 /// A line without blanks, byte order marks, fences and backticks around it.

@@ -107,3 +107,9 @@ proptest! {
         prop_assert_eq!(read_line(&point.line(), 0), Ok(point));
     }
 }
+
+#[test]
+fn the_time_of_the_message_has_the_limits_of_others() {
+    assert_eq!(read_line("a 1 -1", 4_294_967_295).map(|point| point.time), Ok(4_294_967_295));
+    assert_eq!(read_line("a 1 -1", 4_294_967_296), Err(Wrong::Timestamp));
+}
