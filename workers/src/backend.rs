@@ -173,6 +173,10 @@ pub trait BackendProgram: Backend + Sized {
     /// Examples for `--help`, printed below the flags.
     const EXAMPLES: &'static str;
 
+    /// Whether the program has another command `send`. The one that sends a point is then only
+    /// called `submit`. Defaults to `false`.
+    const HAS_OWN_SEND: bool = false;
+
     /// The shortest window that the receiver can distinguish from the next. Defaults to a tenth of
     /// a second.
     const SHORTEST_FLUSH: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use zibrato::Percentile;
-use zibrato::daemon::seconds;
+use zibrato::daemon::{seconds, whole_number};
 
 /// The address of the service, which has ended.
 pub(super) const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
@@ -17,7 +17,7 @@ pub(super) const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
 const MAX_PERCENTILES: usize = 20;
 
 /// Maximum number of requests at the same time.
-const MAX_CONNECTIONS: i64 = crate::http::MAX_CONNECTIONS as i64;
+const MAX_CONNECTIONS: u64 = crate::http::MAX_CONNECTIONS as u64;
 
 /// The longest limit of accepted times: 100 years.
 const LONGEST_S: f64 = 3_155_760_000.0;
@@ -92,7 +92,7 @@ pub struct LibratoFlags {
 
     /// Maximum number of requests at the same time, each on a connection of its own, from 1 to 16. The
     /// requests of a window may arrive in any order; a window is sent after the one before it
-    #[arg(long, value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=MAX_CONNECTIONS))]
+    #[arg(long, value_name = "NUMBER", default_value = "4", value_parser = whole_number::<u8>("a number of requests", 1..=MAX_CONNECTIONS))]
     pub connections: u8,
 
     /// Prefix for every metric name, joined by a dot

@@ -69,6 +69,10 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
 
     fn subcommand_help(path: &str, command: clap::Command) -> clap::Command {
         let program = B::PROGRAM;
+        if path == "send" && B::HAS_OWN_SEND {
+            // Its alias still works.
+            return command.hide(true);
+        }
         if path == "send" {
             let command = command.mut_arg("dry_run", |flag| {
                 flag.help("Print what would be sent instead of sending it").long_help(None::<&str>)

@@ -207,7 +207,15 @@ Examples:
   zibrato-slack --mode alert --alert-rules /etc/zibrato/alerts.toml --webhook-url-file /etc/zibrato/webhook
   zibrato-broker journal dump --lines | zibrato-slack rules check alerts.toml --recorded -
 
-rules check says what the rules of alerts would have posted.";
+rules check says what the rules of alerts would have posted.
+
+A channel can also carry metrics to Carbon. These commands have flags of their own:
+  zibrato-slack init > /etc/carbon-slack.yml
+  zibrato-slack send web-1.logins 3
+  zibrato-slack recv
+  zibrato-slack relay";
+
+    const HAS_OWN_SEND: bool = true;
 
     /// Slack accepts one message per second and channel.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);

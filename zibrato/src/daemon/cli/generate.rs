@@ -85,7 +85,8 @@ fn manual(mut command: Command) -> io::Result<Vec<u8>> {
 
 /// Writes a subsection for each subcommand below `of` that can be run.
 fn subcommands(of: &Command, program: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    for command in of.get_subcommands().filter(|command| command.get_name() != "help") {
+    let is_listed = |command: &&Command| command.get_name() != "help" && !command.is_hide_set();
+    for command in of.get_subcommands().filter(is_listed) {
         if command.has_subcommands() {
             subcommands(command, program, page)?;
             continue;
