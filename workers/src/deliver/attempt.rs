@@ -48,7 +48,8 @@ impl<B: Backend> Delivery<B> {
         }
     }
 
-    /// Sends a payload until it has a result. `first` is what is known of it already.
+    /// Sends a payload until it is accepted or rejected. `first` is the result of an attempt that was
+    /// already made, if any.
     pub(super) fn attempt(&mut self, payload: &Payload, first: First) -> ControlFlow<(), Answer> {
         let mut unknown = matches!(first, First::Unknown);
         let mut known = first.into_result();

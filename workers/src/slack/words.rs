@@ -60,7 +60,7 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("too_many_attachments", ErrorKind::Message),
 ];
 
-/// The remedies for codes that somebody can fix.
+/// What to do about error codes that a person can fix.
 const HINTS: &[(&str, &str)] = &[
     (
         "account_inactive",

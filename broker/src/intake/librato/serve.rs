@@ -144,11 +144,13 @@ fn take(
     for count in 0..most {
         let Ok(Job { request, answer: to }) = jobs.try_recv() else { return count };
         // What earlier clients were told is not on disk yet, so nothing else would be.
-        let is_stuck = groups.is_late();
-        if is_stuck {
+        let done = if groups.is_late() {
             context.reject_many("unwritten", 1, b"a request, while the disk is slow or full");
-        }
-        match if is_stuck { Done::Now(unwritten()) } else { api.handle(context, &request) } {
+            Done::Now(unwritten())
+        } else {
+            api.handle(context, &request)
+        };
+        match done {
             Done::Now(answer) => drop(to.send(answer)),
             Done::OnDisk(answer) => {
                 groups.folded.push(Waiting { answer, to });

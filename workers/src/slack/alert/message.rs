@@ -36,7 +36,7 @@ pub(crate) enum Status {
     /// A reminder.
     Still,
     Resolved,
-    /// It ended, but nobody knows whether all is well.
+    /// It ended for a reason other than its value, which may still be beyond the threshold.
     Ended(Why),
 }
 

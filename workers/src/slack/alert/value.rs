@@ -62,7 +62,8 @@ impl Function {
         }
     }
 
-    /// The value of a known series that was silent in a window: nothing happened, or nobody knows.
+    /// The value of a known series without readings in a window: 0 for what counts readings, otherwise
+    /// unknown.
     pub(super) const fn of_silence(self, kind: Kind) -> Option<f64> {
         match (kind, self) {
             (Kind::Counter | Kind::Set, _)

@@ -148,7 +148,8 @@ pub(crate) fn record(instrument: Option<&Instrument>, recorded: RecordedAnnotati
 /// recognized.
 fn show(value: &(impl Display + ?Sized), most: usize) -> String {
     let mut short = Short { text: String::new(), most };
-    // An error ends what is too long; another one is that of the value, whose beginning is kept.
+    // An error means that the text is full, or that the value cannot be formatted. Both keep what was
+    // written before.
     write!(short, "{value}").ok();
     short.text
 }
