@@ -55,7 +55,8 @@ impl Request {
     }
 
     /// The fields of a form body.
-    pub(super) fn form(&self) -> Vec<(String, String)> {
+    #[must_use]
+    pub fn form(&self) -> Vec<(String, String)> {
         let body = String::from_utf8_lossy(&self.body);
         let pairs = body.split('&').filter(|pair| !pair.is_empty());
         pairs

@@ -1,6 +1,8 @@
 //! A server that answers as it is told, and records requests.
 
 use super::http::{Reply, Request, Server, Service};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// Answers requests with scripted answers. Dropping it stops it.
 ///
@@ -17,15 +19,24 @@ pub struct ScriptedServer {
 }
 
 #[derive(Debug, Default)]
-struct Recorded(Vec<Request>);
+struct Recorded {
+    requests: Vec<Request>,
+    /// The next answers of a path. The last one stays.
+    by_path: BTreeMap<String, VecDeque<Reply>>,
+}
 
 impl Service for Recorded {
-    fn answer(&mut self, _: &Request) -> Reply {
-        Reply::status(404).body("nothing is scripted")
+    fn answer(&mut self, request: &Request) -> Reply {
+        let queue = self.by_path.get_mut(&request.path);
+        let reply = queue.and_then(|queue| match queue.len() {
+            0 | 1 => queue.front().cloned(),
+            _ => queue.pop_front(),
+        });
+        reply.unwrap_or_else(|| Reply::status(404).body("nothing is scripted"))
     }
 
     fn record(&mut self, request: Request) {
-        self.0.push(request);
+        self.requests.push(request);
     }
 }
 
@@ -54,9 +65,29 @@ impl ScriptedServer {
         self.server.answer_always(reply);
     }
 
+    /// Answers the next request for a path with this. Several answers are queued; the last one is
+    /// given again.
+    pub fn answer_path(&self, path: &str, reply: Reply) {
+        self.server.change(|recorded| {
+            recorded.by_path.entry(path.to_owned()).or_default().push_back(reply);
+        });
+    }
+
     /// All requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        self.server.look(|recorded| recorded.0.clone())
+        self.server.look(|recorded| recorded.requests.clone())
+    }
+
+    /// Waits until `done` returns true. It is called with the requests after each of them.
+    ///
+    /// # Errors
+    /// If the deadline passes first.
+    pub fn wait_until(
+        &self,
+        done: impl Fn(&[Request]) -> bool,
+        deadline: Duration,
+    ) -> anyhow::Result<()> {
+        self.server.wait_until(|recorded| done(&recorded.requests), deadline)
     }
 }

@@ -57,6 +57,7 @@ type Check = fn(&Value) -> anyhow::Result<Outcome>;
 /// The checks, by kind.
 const CHECKS: &[(&str, Check)] = &[
     ("appoptics-api-python 5.1.0", librato::check),
+    ("carbon-slack-original", slack::check_original),
     ("carbon_add_duplicate", to_carbon::relay::check_duplicate),
     ("carbon_connect", to_carbon::links::check_connect),
     ("carbon_consistent_hash", to_carbon::relay::check_hashing),
