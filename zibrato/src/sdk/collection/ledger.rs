@@ -82,11 +82,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// The number of readings, of those that the cells have ever recorded, that are neither sent
+    /// nor given up.
+    pub(crate) const fn pending(&self, made: u64) -> u64 {
+        made.saturating_sub(self.delivered + self.unconfirmed + self.expired)
+    }
+
     /// The statistics, given the number of readings that the cells have ever recorded, and the
     /// readings that never reached a cell.
     pub(crate) fn stats(&self, made: u64, refused: &Losses) -> Stats {
         let Self { delivered, unconfirmed, expired, .. } = *self;
-        let pending = made.saturating_sub(delivered + unconfirmed + expired);
+        let pending = self.pending(made);
         let waits = self.waiting_since.filter(|_| pending > 0);
         let mut lost: BTreeMap<_, _> = refused.iter().collect();
         let recorded = made + lost.values().sum::<u64>();

@@ -15,7 +15,7 @@ use crate::sdk::points::measure;
 use crate::sdk::points::series::{Loss, Series};
 use crate::sdk::points::site;
 use crate::sdk::points::variant;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Maximum number of collections after the sender has ended.
@@ -27,8 +27,8 @@ pub(crate) struct Collector {
     pub(crate) ledger: Mutex<Ledger>,
     /// Whether the call sites of the program belong to this instrument.
     owns_sites: AtomicBool,
-    /// The number of readings of the call sites at the end of this instrument.
-    made_before: AtomicU64,
+    /// The number of readings at the end of this instrument.
+    made_at_end: Mutex<Option<u64>>,
 }
 
 impl Collector {
@@ -37,7 +37,7 @@ impl Collector {
             instrument: Arc::new(instrument),
             ledger: Mutex::default(),
             owns_sites: AtomicBool::new(false),
-            made_before: AtomicU64::new(0),
+            made_at_end: Mutex::default(),
         }
     }
 
@@ -76,16 +76,20 @@ impl Collector {
         }
     }
 
-    /// The number of readings of the call sites for this instrument.
-    fn made_at_sites(&self) -> u64 {
-        if self.owns_sites() {
-            let made = variant::made_at_sites();
-            // If they are still its own, the next one had not begun to forget what was before.
-            if self.owns_sites() {
-                return made;
-            }
-        }
-        self.made_before.load(Ordering::SeqCst)
+    /// The number of readings so far.
+    fn made_now(&self) -> u64 {
+        let Instrument { names, annotations, .. } = &*self.instrument;
+        let at_sites = if self.owns_sites() { variant::made_at_sites() } else { 0 };
+        at_sites + names.made() + annotations.made()
+    }
+
+    /// The number of readings, which stays the same after the end: a thread that was in the middle
+    /// of a reading may still record it, but nothing would ever send it.
+    fn made(&self) -> u64 {
+        let now = self.made_now();
+        // The end may have come meanwhile, and with it the next instrument, which makes call sites
+        // forget what was before.
+        lock(&self.made_at_end).unwrap_or(now)
     }
 
     /// Takes the readings of every series, as `of` says for its level, and passes them to `to`.
@@ -120,35 +124,36 @@ impl Collector {
 
     /// Counts everything that was not sent as lost, because the sender has ended.
     pub(crate) fn lose_the_rest(&self) -> Stats {
-        let lose = || {
+        lock(&self.made_at_end).get_or_insert_with(|| self.collect_the_rest());
+        self.stats()
+    }
+
+    /// Collects everything that was not sent, and returns the number of readings at the end.
+    fn collect_the_rest(&self) -> u64 {
+        let collect = || {
             let mut left = 0;
             self.collect(|_| Take::New, |_, taken| left += taken.readings);
             left += self.annotations(|_| true).len() as u64;
-            lock(&self.ledger).expired += left;
-            self.stats_with(|| {
-                let made = self.made_at_sites();
-                self.made_before.store(made, Ordering::SeqCst);
-                made
-            })
+            let ledger = {
+                let mut ledger = lock(&self.ledger);
+                ledger.expired += left;
+                ledger.clone()
+            };
+            let made = self.made_now();
+            (made, ledger.pending(made))
         };
         // A thread that was in the middle of a reading when measuring ended may record it between
         // the collection and the count.
-        let is_last = |stats: &Stats| stats.pending == 0;
-        (1..LAST_COLLECTIONS).map(|_| lose()).find(is_last).unwrap_or_else(lose)
+        let is_last = |(_, pending): &(u64, u64)| *pending == 0;
+        (1..LAST_COLLECTIONS).map(|_| collect()).find(is_last).unwrap_or_else(collect).0
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.stats_with(|| self.made_at_sites())
-    }
-
-    fn stats_with(&self, made_at_sites: impl FnOnce() -> u64) -> Stats {
         self.lose_reentrant();
         // Settled readings are read before recorded ones, so that there are never more settled
         // readings than recorded ones.
         let ledger = lock(&self.ledger).clone();
-        let Instrument { names, annotations, .. } = &*self.instrument;
-        let made = made_at_sites() + names.made() + annotations.made();
-        let mut stats = ledger.stats(made, &self.instrument.refused);
+        let mut stats = ledger.stats(self.made(), &self.instrument.refused);
         let names = &self.instrument.names;
         let variants = variant::variants();
         stats.overflowing = names.overflowing().or_else(|| variants.overflowing());

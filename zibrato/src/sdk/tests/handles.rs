@@ -1,6 +1,7 @@
 //! Handles for names known at run time.
 
-use super::{Acknowledges, Broker, finish};
+use super::{Acknowledges, Broker, finish, installations_end_while_threads_record};
+use crate::wire::Value;
 use crate::{Loss, testing};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -135,4 +136,19 @@ fn a_point_that_nobody_has_any_more_is_given_to_the_next_who_wants_one() {
         drop(z);
         counter.increment(1);
     }
+}
+
+#[test]
+fn installations_end_with_every_reading_while_threads_count_by_name() {
+    installations_end_while_threads_record(
+        || {
+            if let Some(z) = crate::installed() {
+                z.count("info", "busy", 1);
+            }
+        },
+        |value| {
+            let Value::Counter(sum) = value else { panic!("{value:?}") };
+            sum as u64
+        },
+    );
 }
