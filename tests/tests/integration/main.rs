@@ -51,6 +51,7 @@ mod slack_alerts;
 mod slack_bus;
 mod slack_cases;
 mod slack_client;
+mod slack_mode_bus;
 mod starts;
 mod statsd_names;
 mod streams;

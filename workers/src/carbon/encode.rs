@@ -18,6 +18,7 @@ use super::parts::TimerParts;
 use super::relay::Share;
 use crate::backend::Payload;
 use crate::naming::{Alike, Claims};
+use crate::once::Once;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
@@ -80,6 +81,22 @@ impl Counted {
         if self.names.len() < MAX_NAMES && self.names.last().is_none_or(|last| last != name) {
             self.names.push(name.to_owned());
         }
+    }
+}
+
+impl Encoded {
+    /// Logs which names were changed or left out, each once.
+    pub(super) fn log(&self, stamp: u64, once: &mut Once) {
+        for (event, Counted { times, names }) in [
+            ("series_merged", &self.merged),
+            ("series_renamed", &self.renamed),
+            ("series_left_out", &self.left_out),
+        ] {
+            for name in names.iter().filter(|name| once.is_news(event, name)) {
+                tracing::warn!(event, stamp, name, times);
+            }
+        }
+        self.alike.log();
     }
 }
 

@@ -95,16 +95,8 @@ impl CarbonFlags {
         }
         let naming = self.names.naming().map_err(wrong)?;
         let schemas = self.schemas.as_deref().map(Schemas::read).transpose().map_err(wrong)?;
-        if naming.statsd().is_some() {
-            for (flag, is_given, instead) in [
-                ("--timer-parts", self.timer_parts.is_some(), "use --statsd-statistics"),
-                ("--gauge-parts", self.gauge_parts.is_some(), "they have the last reading alone"),
-            ] {
-                if is_given {
-                    return Err(wrong(format!("{flag} is not for StatsD's names; {instead}")));
-                }
-            }
-        }
+        let (timer_parts, gauge_parts) =
+            parts(&naming, self.timer_parts, self.gauge_parts).map_err(wrong)?;
         let shares = self.relay.shares(&self.carbon).map_err(wrong)?;
         let (tls, key) = (self.tls.read(&self.carbon)?, self.api_key.read()?);
         if key.is_some() && shares.len() > 1 {
@@ -118,10 +110,32 @@ impl CarbonFlags {
             pickle_batch: self.pickle_batch,
             tls,
             key,
-            timer_parts: self.timer_parts.unwrap_or_default(),
-            gauge_parts: self.gauge_parts.unwrap_or_default(),
+            timer_parts,
+            gauge_parts,
             schemas,
             naming,
         })
     }
+}
+
+/// The parts of timers and gauges that the flags give.
+///
+/// # Errors
+/// If they are given with StatsD's names: a sentence that names the flag.
+pub(super) fn parts(
+    naming: &Naming,
+    timer: Option<TimerParts>,
+    gauge: Option<GaugeParts>,
+) -> Result<(TimerParts, GaugeParts), String> {
+    if naming.statsd().is_some() {
+        for (flag, is_given, instead) in [
+            ("--timer-parts", timer.is_some(), "use --statsd-statistics"),
+            ("--gauge-parts", gauge.is_some(), "they have the last reading alone"),
+        ] {
+            if is_given {
+                return Err(format!("{flag} is not for StatsD's names; {instead}"));
+            }
+        }
+    }
+    Ok((timer.unwrap_or_default(), gauge.unwrap_or_default()))
 }

@@ -15,6 +15,8 @@ mod gauge_parts;
 mod ini;
 mod kept;
 mod key;
+#[cfg(feature = "slack")]
+mod lines;
 mod name;
 mod names;
 mod parts;
@@ -33,6 +35,8 @@ pub use address::{Address, AddressError, Protocol};
 pub use flags::CarbonFlags;
 pub use gauge_parts::{GaugeParts, GaugePartsError};
 pub use key::ApiKeyFlags;
+#[cfg(feature = "slack")]
+pub(crate) use lines::Lines;
 pub use names::{
     Bins, Idle, NameFlags, NameSet, Percentiles, Prefixes, Statistics, StatsdLike, StatsdListError,
     Tags, Template, TemplateError, YesNo,
@@ -46,7 +50,7 @@ use crate::deliver::causes;
 use crate::once::Once;
 use crate::secret::{GivenSecret, Secret};
 use connection::Place;
-use encode::{Counted, Encoder};
+use encode::Encoder;
 use failure::{ConnectionError, failure};
 use flags::DEFAULT_PICKLE_BATCH;
 use key::ApiKey;
@@ -205,23 +209,12 @@ impl Backend for Carbon {
         }
         let encoded = self.encoder.encode(window);
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
-        self.spent = encoded.spent.filter(|_| self.payloads > 0);
         self.route.window_begins();
         self.remarks.log(&encoded.payloads, &self.encoder, at, self.route.address());
-        if !self.reports_names {
-            return encoded.payloads;
+        if self.reports_names {
+            encoded.log(at.0, &mut self.once);
         }
-        for (event, counted) in [
-            ("series_merged", encoded.merged),
-            ("series_renamed", encoded.renamed),
-            ("series_left_out", encoded.left_out),
-        ] {
-            let Counted { times, names } = counted;
-            for name in names.iter().filter(|name| self.once.is_news(event, name)) {
-                tracing::warn!(event, stamp = at.0, name, times);
-            }
-        }
-        encoded.alike.log();
+        self.spent = encoded.spent.filter(|_| self.payloads > 0);
         encoded.payloads
     }
 

@@ -1,6 +1,7 @@
 //! The flags of `zibrato-slack`.
 
 use super::alert::AlertFlags;
+use super::bus::BusModeFlags;
 use super::mode::Mode;
 use crate::secret::Secret;
 use std::path::PathBuf;
@@ -60,8 +61,9 @@ pub struct SlackFlags {
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=86_400.0))]
     pub pace: Duration,
 
-    /// What to post: `digest`, a message about each window; or `alert`, messages when the alerts of
-    /// --alert-rules begin and end
+    /// What to post: `digest`, a message about each window; `alert`, messages when the alerts of
+    /// --alert-rules begin and end; or `bus`, lines for `zibrato-slack relay`, which forwards them to
+    /// a Carbon elsewhere
     #[arg(long, value_name = "WORD", default_value_t = Mode::Digest)]
     pub mode: Mode,
 
@@ -73,6 +75,10 @@ pub struct SlackFlags {
     /// The flags of alerts.
     #[command(flatten)]
     pub alert: AlertFlags,
+
+    /// The flags of the metric bus.
+    #[command(flatten)]
+    pub bus: BusModeFlags,
 }
 
 impl SlackFlags {
@@ -111,6 +117,7 @@ impl SlackFlags {
             mode: Mode::Digest,
             digest_update: None,
             alert: AlertFlags::default(),
+            bus: BusModeFlags::default(),
         }
     }
 }

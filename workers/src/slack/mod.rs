@@ -23,6 +23,7 @@ use crate::{Backend, BackendProgram, IdleGauges, Payload, SendError, Target};
 pub use alert::AlertFlags;
 use alert::{Alerts, Carrier, RulesProgram};
 use board::Board;
+use bus::BusWindows;
 use destination::{Destination, destination, title, wrong};
 use digest::Digester;
 pub use flags::SlackFlags;
@@ -61,14 +62,23 @@ pub struct Slack {
 enum Work {
     Digest(Digester),
     Alert(Box<Alerts>),
+    Bus(Box<BusWindows>),
 }
 
 impl Backend for Slack {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        if let Work::Bus(bus) = &mut self.work {
+            let messages = bus.messages(window);
+            return messages
+                .iter()
+                .filter_map(|(text, series)| self.lines(text, *series))
+                .collect();
+        }
         let events = window.annotations().iter().map(event::message);
         let events: Vec<_> = events.map(|(text, blocks)| self.payload(&text, &blocks, 1)).collect();
         let digest = match &mut self.work {
             Work::Alert(alerts) => return alerts.payloads(window),
+            Work::Bus(_) => None,
             Work::Digest(digester) => digester.digest(window),
         };
         let digest = digest.map(|digest| self.payload(&digest.text, &digest.blocks, digest.series));
@@ -89,6 +99,7 @@ impl Backend for Slack {
             Work::Digest(_) if self.board.is_some() => None,
             Work::Digest(_) => part::split(payload),
             Work::Alert(_) => None,
+            Work::Bus(bus) => bus.split(payload),
         }
     }
 
@@ -96,6 +107,7 @@ impl Backend for Slack {
         match &self.work {
             Work::Digest(_) => part::names(payload, most),
             Work::Alert(_) => part::text(payload).into_iter().take(most).collect(),
+            Work::Bus(bus) => bus.names(payload, most),
         }
     }
 
@@ -103,6 +115,7 @@ impl Backend for Slack {
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         let begun = match &mut self.work {
             Work::Digest(_) => return self.show(payload),
+            Work::Bus(_) => return self.post(payload).map(drop),
             Work::Alert(alerts) => alerts.begin(payload)?,
         };
         let sent = self.post(&begun);
@@ -118,7 +131,7 @@ impl Backend for Slack {
 
     fn unsettled_since(&mut self) -> Option<Instant> {
         match &mut self.work {
-            Work::Digest(_) => None,
+            Work::Digest(_) | Work::Bus(_) => None,
             Work::Alert(alerts) => alerts.settle(),
         }
     }
@@ -127,7 +140,19 @@ impl Backend for Slack {
         match &self.work {
             Work::Digest(_) => None,
             Work::Alert(alerts) => alerts.trouble(),
+            Work::Bus(bus) => bus.trouble(),
         }
+    }
+
+    fn omitted(&self) -> Vec<(&'static str, u64)> {
+        match &self.work {
+            Work::Digest(_) | Work::Alert(_) => Vec::new(),
+            Work::Bus(bus) => bus.omitted(),
+        }
+    }
+
+    fn keeps_readings(&self) -> bool {
+        matches!(&self.work, Work::Bus(bus) if bus.needs_readings())
     }
 }
 
@@ -141,6 +166,12 @@ impl Slack {
             Destination::Webhook { .. } => json!({"text": text, "blocks": blocks}),
         };
         Payload::new(body.to_string().into_bytes(), series)
+    }
+
+    /// A message of the bus. Only a channel has them.
+    fn lines(&self, text: &str, series: usize) -> Option<Payload> {
+        let Destination::Channel { channel, .. } = &self.destination else { return None };
+        Some(Payload::new(bus::body(channel, text).to_string().into_bytes(), series))
     }
 
     /// Posts a digest, or updates the message that has the last one.
@@ -198,13 +229,15 @@ impl BackendProgram for Slack {
 
     const PROGRAM: &'static str = "zibrato-slack";
 
-    const ABOUT: &'static str = "Posts digests of measurements, or alerts about them, to Slack";
+    const ABOUT: &'static str =
+        "Posts digests of measurements, alerts about them, or lines for Carbon to Slack";
 
     const EXAMPLES: &'static str = "\
 Examples:
   zibrato-slack --webhook-url-file /etc/zibrato/webhook --levels warn,crit --flush 300
   ZIBRATO_SLACK_TOKEN=xoxb-... zibrato-slack --channel '#metrics' --title 'Web shop'
   zibrato-slack --mode alert --alert-rules /etc/zibrato/alerts.toml --webhook-url-file /etc/zibrato/webhook
+  zibrato-slack --mode bus --channel '#metrics' --token-file /etc/zibrato/slack.token --prefix apps
   zibrato-broker journal dump --lines | zibrato-slack rules check alerts.toml --recorded -
 
 rules check says what the rules of alerts would have posted.
@@ -246,7 +279,20 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             }
         };
         let is_channel = carrier != Carrier::Webhook;
+        let (mut pace, is_bus) = (flags.pace, flags.mode == Mode::Bus);
+        if !is_bus {
+            flags.bus.refuse()?;
+        }
         let work = match flags.mode {
+            Mode::Bus if !is_channel => {
+                return Err(wrong(
+                    "--mode bus needs a channel, whose messages a relay can delete; give --token-file and --channel",
+                ));
+            }
+            Mode::Bus => {
+                pace = pace.max(flags.bus.pace());
+                Work::Bus(Box::new(BusWindows::new(flags.bus, pace)?))
+            }
             Mode::Digest => Work::Digest(Digester::new(title)),
             Mode::Alert => Work::Alert(Box::new(flags.alert.open(carrier)?)),
         };
@@ -258,7 +304,9 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
                     "--digest-update needs a channel: a webhook cannot change a message; give --token-file and --channel",
                 ));
             }
-            (Some(_), Work::Alert(_)) => return Err(wrong("--digest-update is for --mode digest")),
+            (Some(_), Work::Alert(_) | Work::Bus(_)) => {
+                return Err(wrong("--digest-update is for --mode digest"));
+            }
         };
         let updates = is_channel && (board.is_some() || matches!(work, Work::Alert(_)));
         Ok(Self {
@@ -267,7 +315,7 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             updates: updates.then(|| method("chat.update").and_then(client)).transpose()?,
             board,
             work,
-            pace: flags.pace,
+            pace,
             posted: None,
         })
     }
@@ -277,6 +325,8 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             Mode::Digest => Self::IDLE_GAUGES,
             // A queue that stays too long is still too long.
             Mode::Alert => IdleGauges::Repeat,
+            // As zibrato-carbon does.
+            Mode::Bus => IdleGauges::Repeat,
         }
     }
 

@@ -12,11 +12,13 @@ pub enum Mode {
     Digest,
     /// Messages when alerts begin and end.
     Alert,
+    /// The lines of each window, for a relay that forwards them to a Carbon.
+    Bus,
 }
 
 /// The value is no mode.
 #[derive(Debug, thiserror::Error)]
-#[error("expected digest or alert")]
+#[error("expected digest, alert or bus")]
 #[non_exhaustive]
 pub struct ModeError;
 
@@ -27,6 +29,7 @@ impl FromStr for Mode {
         match text {
             "digest" => Ok(Self::Digest),
             "alert" => Ok(Self::Alert),
+            "bus" => Ok(Self::Bus),
             _ => Err(ModeError),
         }
     }
@@ -37,6 +40,7 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Self::Digest => "digest",
             Self::Alert => "alert",
+            Self::Bus => "bus",
         })
     }
 }

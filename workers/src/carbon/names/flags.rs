@@ -8,7 +8,7 @@ use super::words::{Idle, NameSet, StatsdLike, Tags, YesNo};
 use super::{Naming, name};
 
 /// The flags about names.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Names")]
 #[non_exhaustive]
 pub struct NameFlags {

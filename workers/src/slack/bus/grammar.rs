@@ -7,8 +7,11 @@ use super::markup::decode;
 use super::ts::Ts;
 use std::fmt;
 
-/// The longest name, in bytes.
-const MAX_NAME_BYTES: usize = 255;
+/// The longest path, in bytes.
+const MAX_PATH_BYTES: usize = 255;
+
+/// The longest name with its tags, in bytes.
+const MAX_NAME_BYTES: usize = 1_000;
 
 /// Timestamps are 32-bit numbers in Carbon's storage.
 const TIME_LIMIT: f64 = 4_294_967_296.0;
@@ -45,7 +48,7 @@ pub enum Wrong {
     /// Carbon would not store the name.
     #[error(
         "the name must have 1 to 255 bytes, no blank, control character or any of <>*?[]{{}}`\"'/\\, \
-         no empty part between dots, and tags as ;tag=value"
+         no empty part between dots, and tags as ;tag=value; the value of a tag may have *?[]{{}}/"
     )]
     Path,
     /// It is not a finite decimal number.
@@ -173,20 +176,20 @@ fn bare(line: &str) -> &str {
 }
 
 fn is_name(name: &str) -> bool {
-    let is_bad = |c: char| {
-        // Carbon splits lines at every kind of white space.
-        c.is_control() || c.is_whitespace() || "<>*?[]{}`\"'/\\".contains(c)
-    };
+    // Carbon splits lines at every kind of white space.
+    let is_bad = |c: char| c.is_control() || c.is_whitespace() || "<>`\"'\\".contains(c);
+    let is_bad_in_path = |c: char| is_bad(c) || "*?[]{}/".contains(c);
     let (path, tags) = name.split_once(';').unwrap_or((name, ""));
     let is_tag = |tag: &str| {
-        tag.split_once('=').is_some_and(|(key, value)| !key.is_empty() && !value.is_empty())
+        tag.split_once('=').is_some_and(|(key, value)| {
+            !key.is_empty() && !value.is_empty() && !key.contains(is_bad_in_path)
+        })
     };
-    name.len() <= MAX_NAME_BYTES
+    path.len() <= MAX_PATH_BYTES
+        && name.len() <= MAX_NAME_BYTES
         && !name.contains(is_bad)
-        && !path.is_empty()
+        && !path.contains(is_bad_in_path)
         && path.split('.').all(|part| !part.is_empty())
-        && !name.ends_with('.')
-        && !name.contains("..")
         && (path.len() == name.len() || tags.split(';').all(is_tag))
 }
 

@@ -28,6 +28,7 @@ mod program;
 mod relay;
 mod state;
 mod ts;
+mod windows;
 
 pub use super::format::escape;
 pub use grammar::{Contents, Point, RejectedLine, Wrong, read, read_line};
@@ -35,3 +36,5 @@ pub use markup::decode;
 pub use packing::{MAX_MESSAGE_CHARS, Packed, pack};
 pub use program::{arguments, main};
 pub use ts::{Ts, TsError};
+pub use windows::BusModeFlags;
+pub(super) use windows::{BusWindows, body};
