@@ -24,10 +24,32 @@ macro_rules! write_with {
 }
 
 write_with! {
-    text(value: &str) = rmp::encode::write_str;
+    long_text(value: &str) = rmp::encode::write_str;
     long_unsigned(value: u64) = rmp::encode::write_uint;
     long_signed(value: i64) = rmp::encode::write_sint;
-    double(value: f64) = rmp::encode::write_f64;
+}
+
+// Most values of a batch are short texts and numbers, so these are faster than the general functions.
+
+#[inline]
+pub(crate) fn text(to: &mut Vec<u8>, value: &str) {
+    match u8::try_from(value.len()) {
+        Ok(length @ ..32) => {
+            to.push(0xa0 | length);
+            to.extend_from_slice(value.as_bytes());
+        }
+        Ok(length) => {
+            to.extend_from_slice(&[0xd9, length]);
+            to.extend_from_slice(value.as_bytes());
+        }
+        Err(_) => long_text(to, value),
+    }
+}
+
+#[inline]
+pub(crate) fn double(to: &mut Vec<u8>, value: f64) {
+    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+    to.extend_from_slice(&[0xcb, a, b, c, d, e, f, g, h]);
 }
 
 // Most numbers of a batch are below 128, and are encoded as one byte of that value.
@@ -230,6 +252,22 @@ mod tests {
         {
             assert_eq!(skip(&mut &*bytes), Err(Malformed));
             assert_eq!(read_text(&mut &*bytes), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn texts_and_doubles_have_their_shortest_form() {
+        for length in [0, 1, 31, 32, 33, 255, 256, 65_535, 65_536] {
+            let (value, [mut ours, mut theirs]) = ("x".repeat(length), [Vec::new(), Vec::new()]);
+            text(&mut ours, &value);
+            rmp::encode::write_str(&mut theirs, &value).unwrap();
+            assert!(ours == theirs, "{length}");
+        }
+        for value in [0.5, -0.0, f64::MAX] {
+            let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
+            double(&mut ours, value);
+            rmp::encode::write_f64(&mut theirs, value).unwrap();
+            assert_eq!(ours, theirs);
         }
     }
 

@@ -8,6 +8,7 @@ use super::checked::{Clock, Measured, Reading, Readings, check};
 use super::collectd::take;
 use super::faults::Faults;
 use super::payload::{MAX_MEASUREMENTS, Payload};
+use super::plain::{PlainGauge, plain_gauges};
 use super::repeats::{Repeats, RequestKey};
 use super::seen::{About, Page, Seen};
 use super::totals::{Change, Totals};
@@ -133,6 +134,10 @@ impl Api {
                         Err(refused) => refuse(context, sender, refused),
                     };
                 }
+                let is_json = !is_tagged && !request.is_form;
+                if is_json && let Some(gauges) = plain_gauges(body, self.clock(context)) {
+                    return self.take_plain(context, &gauges);
+                }
                 match read(body, request.is_form, is_tagged) {
                     Ok(payload) => self.measure(context, &payload, sender, is_tagged),
                     Err(refused) => refuse(context, sender, refused),
@@ -171,6 +176,22 @@ impl Api {
         self.batches.add([source, name], tags, value, context.now_ms());
     }
 
+    /// When times are acceptable.
+    const fn clock(&self, context: &IntakeContext) -> Clock {
+        Clock { now_ms: context.now_ms(), max_age: self.max_age }
+    }
+
+    fn take_plain(&mut self, context: &mut IntakeContext, gauges: &[PlainGauge<'_>]) -> Done {
+        for gauge in gauges {
+            let PlainGauge { name, source, value, at_ms } = *gauge;
+            self.seen.note(name, About::default());
+            let fold = Fold::Gauge(Some(Gauge::reading(value, at_ms)));
+            self.add(context, [source.unwrap_or(DEFAULT_SOURCE), name], &[], &fold);
+        }
+        context.taken(gauges.len() as u64);
+        Done::OnDisk(Answer::empty(200))
+    }
+
     fn measure(
         &mut self,
         context: &mut IntakeContext,
@@ -178,7 +199,7 @@ impl Api {
         sender: SocketAddr,
         is_tagged: bool,
     ) -> Done {
-        let clock = Clock { now_ms: context.now_ms(), max_age: self.max_age };
+        let clock = self.clock(context);
         let readings = match check(payload, clock) {
             Ok(readings) => readings,
             Err(faults) => return refuse_all(context, sender, &faults, payload.len() as u64),
@@ -231,7 +252,7 @@ impl Api {
         lists: &ValueLists<'_>,
         sender: SocketAddr,
     ) -> Done {
-        let clock = Clock { now_ms: context.now_ms(), max_age: self.max_age };
+        let clock = self.clock(context);
         let (uptime_ms, has_rules) = (context.uptime_ms(), context.has_rules());
         let Self { level, seen, collectd, batches, .. } = self;
         let taken = take(collectd, lists, (clock, uptime_ms), |sample| {

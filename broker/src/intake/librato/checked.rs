@@ -92,6 +92,18 @@ pub(super) fn check<'a>(payload: &'a Payload<'_>, clock: Clock) -> Result<Readin
     if faults.is_empty() { Ok(Readings { all, tags }) } else { Err(faults) }
 }
 
+/// A time in seconds, as Unix milliseconds; or what is wrong with it.
+pub(super) fn time_ms(time: f64, clock: Clock) -> Result<u64, &'static str> {
+    let Clock { now_ms, max_age } = clock;
+    let now = now_ms / 1_000;
+    match time {
+        // Times are whole seconds; the fraction that some clients send means nothing.
+        time if time < now.saturating_sub(max_age) as f64 => Err("is too far in the past"),
+        time if time >= (now + MAX_AHEAD + 1) as f64 => Err("is too far in the future"),
+        time => Ok(time as u64 * 1_000),
+    }
+}
+
 /// How a measurement is called in errors: by its name, or by its place.
 fn label<'a>(list: &str, at: usize, entry: &'a Entry<'_>) -> Cow<'a, str> {
     let name = entry.name.text().ok().flatten().or(entry.key.as_deref());
@@ -174,15 +186,13 @@ impl Checking<'_> {
 
     /// The time in Unix milliseconds; `default_ms` if there is none or it is wrong.
     fn time(&mut self, time: &Scalar<'_>, default_ms: u64) -> u64 {
-        let Clock { now_ms, max_age } = self.clock;
-        let now = now_ms / 1_000;
         let wrong = match time.number() {
             Ok(None) => return default_ms,
             Err(_) => "is not a number of seconds since 1970",
-            // Times are whole seconds; the fraction that some clients send means nothing.
-            Ok(Some(time)) if time < now.saturating_sub(max_age) as f64 => "is too far in the past",
-            Ok(Some(time)) if time >= (now + MAX_AHEAD + 1) as f64 => "is too far in the future",
-            Ok(Some(time)) => return time as u64 * 1_000,
+            Ok(Some(time)) => match time_ms(time, self.clock) {
+                Ok(at_ms) => return at_ms,
+                Err(wrong) => wrong,
+            },
         };
         self.faults.add(self.label, "time", format!("measure_time: {wrong}"));
         default_ms

@@ -4,6 +4,7 @@ use super::annotation::Fields;
 use super::checked::{Clock, Measured, check};
 use super::collectd::take;
 use super::payload::{MAX_MEASUREMENTS, Payload};
+use super::plain::{assert_same, plain_gauges};
 use super::seen::Page;
 use super::value_lists::ValueLists;
 use crate::intake::collectd::Converter;
@@ -15,13 +16,17 @@ const CLOCK: Clock = Clock { now_ms: 1_700_000_042_000, max_age: 7_200 };
 /// Reads any bytes as the body of each request: the first byte chooses which, and whether it is a form.
 ///
 /// # Panics
-/// If a measurement is accepted that the broker could not publish, or one is refused without a reason.
+/// If a measurement is accepted that the broker could not publish, or one is refused without a reason, or
+/// a plain request is not read as the others are.
 pub fn librato(input: &[u8]) {
     let Some((choice, body)) = input.split_first() else { return };
     match choice % 6 {
         0 => {
             if let Ok(payload) = Payload::of_json(body) {
                 measurements(&payload);
+            }
+            if let Some(plain) = plain_gauges(body, CLOCK) {
+                assert_same(body, CLOCK, &plain);
             }
         }
         1 => measurements(&Payload::of_form(body)),

@@ -26,6 +26,7 @@ mod lenient;
 mod memory;
 mod names;
 mod payload;
+mod plain;
 mod repeats;
 mod scalar;
 mod seen;

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 /// Maximum length of a name, a source or the value of a tag.
-const MAX_LENGTH: usize = 255;
+pub(super) const MAX_LENGTH: usize = 255;
 
 /// Maximum length of a tag.
 const MAX_TAG_LENGTH: usize = 64;
@@ -15,6 +15,22 @@ const MAX_TAG_LENGTH: usize = 64;
 pub(super) fn legal_name(name: &str) -> Cow<'_, str> {
     legal(name, MAX_LENGTH, |char| char.is_ascii_alphanumeric() || ".:-_".contains(char))
 }
+
+/// Whether a byte is a character that is legal in names and sources.
+pub(super) const fn is_legal_in_names(byte: u8) -> bool {
+    LEGAL_IN_NAMES[byte as usize]
+}
+
+/// Looking a byte up is faster than comparing it.
+static LEGAL_IN_NAMES: [bool; 256] = {
+    let (mut legal, mut byte) = ([false; 256], 0_u8);
+    while byte < 128 {
+        legal[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'_');
+        byte += 1;
+    }
+    legal
+};
 
 /// A legal tag: it may also have letters of other alphabets.
 pub(super) fn legal_tag(tag: &str) -> Cow<'_, str> {
@@ -27,9 +43,9 @@ pub(super) fn legal_tag_value(value: &str) -> Cow<'_, str> {
 }
 
 fn legal(text: &str, max_bytes: usize, is_legal: impl Fn(char) -> bool) -> Cow<'_, str> {
-    // The usual case needs no decoding of characters.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    if text.len() <= max_bytes && (text.bytes().all(is_plain) || text.chars().all(&is_legal)) {
+    // The usual case needs no decoding of characters. They are legal in tags too.
+    let is_plain = text.bytes().all(is_legal_in_names);
+    if text.len() <= max_bytes && (is_plain || text.chars().all(&is_legal)) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len().min(max_bytes));

@@ -24,8 +24,9 @@ use zibrato::daemon::{Stop, Waker};
 /// Maximum time until the broker has measurements on disk. Then their clients are told to try again.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Maximum number of requests that are read before acknowledgements are looked at.
-const ROUND: usize = 64;
+/// Maximum number of requests that are read before acknowledgements are looked at. If nothing is in flight
+/// then, what was read is published, and the next requests are read while the disk works.
+const ROUND: usize = 16;
 
 /// How often waiting clients are looked at, in milliseconds.
 const LOOK_MS: u64 = 500;

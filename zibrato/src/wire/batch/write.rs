@@ -4,6 +4,9 @@ use crate::measurement::{Annotation, Gauge, Kind};
 use crate::summary::Summary;
 use crate::wire::msgpack as mp;
 
+/// Approximate size of an entry without name and tags.
+const HEAD_BYTES: usize = 48;
+
 /// Writes one batch: the measurements of one level and one source over one interval.
 ///
 /// Names, tags and the source must be valid (see [`check_name`](crate::check_name)) and numbers
@@ -222,6 +225,8 @@ impl BatchWriter {
     fn head(&mut self, kind: &str, name: &str, tags: &[(&str, &str)], fields: usize) {
         self.count += 1;
         let tagged = usize::from(!tags.is_empty());
+        // At once, instead of piece by piece.
+        self.body.reserve(name.len() + HEAD_BYTES);
         mp::map(&mut self.body, 2 + tagged + fields);
         mp::text(&mut self.body, "k");
         mp::text(&mut self.body, kind);

@@ -27,8 +27,12 @@ struct Measured {
 }
 
 impl Server {
-    fn bare() -> Result<Self, Failure> {
-        let (process, line) = apart(|| Process::part(&["bare"]))?;
+    /// A bare server, which keeps nothing, or writes the bodies to disk.
+    fn bare(is_durable: bool) -> Result<Self, Failure> {
+        let file = scratch("librato-bare")?.join("bodies").display().to_string();
+        let part = ["bare", &file];
+        let part = if is_durable { &part[..] } else { &part[..1] };
+        let (process, line) = apart(|| Process::part(part))?;
         Ok(Self { process, at: line.trim().parse()? })
     }
 
@@ -79,14 +83,26 @@ fn medians(servers: &[Server], pace: Pace) -> Result<Vec<Measured>, Failure> {
 
 pub(crate) fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
     confine_this()?;
-    let servers = [Server::zibrato(true)?, Server::zibrato(false)?, Server::bare()?];
+    let servers = [
+        Server::zibrato(true)?,
+        Server::zibrato(false)?,
+        Server::bare(false)?,
+        Server::bare(true)?,
+    ];
     let results = medians(&servers, pace)?;
     for server in servers {
         // The bare server has no end of its own.
         drop(server.process);
     }
-    let [durable, volatile, bare] = results[..] else { return Err("a result is missing".into()) };
-    let shown = [("zibrato", durable), ("zibrato, no journal", volatile), ("bare hyper", bare)];
+    let [durable, volatile, bare, bare_durable] = results[..] else {
+        return Err("a result is missing".into());
+    };
+    let shown = [
+        ("zibrato", durable),
+        ("zibrato, no journal", volatile),
+        ("bare hyper", bare),
+        ("bare hyper, bodies on disk", bare_durable),
+    ];
     for (name, measured) in shown {
         let (rate, cpu) = (number(measured.per_second), measured.cpu_ns);
         eprintln!("librato: {name}: {rate} measurements/s, {cpu:.0} ns of CPU time each");
@@ -96,6 +112,8 @@ pub(crate) fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
         ("CPU time per measurement, ns".to_owned(), durable.cpu_ns),
         ("without a journal: CPU time, ns".to_owned(), volatile.cpu_ns),
         ("bare hyper: CPU time, ns".to_owned(), bare.cpu_ns),
+        ("bare hyper, bodies on disk".to_owned(), bare_durable.per_second),
+        ("bare hyper, bodies on disk: CPU time, ns".to_owned(), bare_durable.cpu_ns),
         ("measurements in a request".to_owned(), MEASUREMENTS as f64),
     ];
     Ok(vec![Row {
