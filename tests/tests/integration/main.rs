@@ -52,6 +52,8 @@ mod slack_bus;
 mod slack_cases;
 mod slack_client;
 mod slack_mode_bus;
+mod slack_relay;
+mod slack_to_broker;
 mod starts;
 mod statsd_names;
 mod streams;

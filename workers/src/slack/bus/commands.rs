@@ -48,13 +48,13 @@ fn channel(flags: &BusFlags, client: &Client) -> Result<Channel, Failure> {
 /// Relays until the program is to stop.
 pub(super) fn relay(flags: &BusFlags) -> Result<(), Failure> {
     flags.channel()?;
-    let carbon = flags.carbon()?;
     let (stop, client) = flags.stoppable()?;
+    let target = flags.target(&stop)?;
     let me = client.auth_test().map_err(|why| failed(&why))?;
     let channel = channel(flags, &client)?;
     let state = flags.state(&channel.id)?;
     let RelayNumbers { deletion, per_minute } = RelayNumbers::of(flags.relay.deletions);
-    let to = crate::Backend::destination(&carbon);
+    let to = target.shown();
     tracing::info!(
         event = "started",
         program = PROGRAM,
@@ -66,7 +66,7 @@ pub(super) fn relay(flags: &BusFlags) -> Result<(), Failure> {
         deletions_per_minute = per_minute,
     );
     let settings = Settings { poll: flags.relay.poll, grace: flags.relay.grace, deletion };
-    Relay { client, channel, state, carbon, settings, progress: Progress::default() }.run(&stop)
+    Relay { client, channel, state, target, settings, progress: Progress::default() }.run(&stop)
 }
 
 struct RelayNumbers {

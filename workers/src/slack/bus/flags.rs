@@ -1,17 +1,21 @@
 //! The command line of `zibrato-slack init`, `send`, `recv` and `relay`, which are carbon-slack's
 //! commands.
 
+use super::relay::Target;
 use super::state::State;
+use super::to_broker::{BrokerAddress, ToBroker};
 use crate::carbon::{Address, ApiKeyFlags, Carbon, Protocol, Tls, TlsFlags};
+use crate::curve::CurveFlags;
 use crate::secret::Secret;
 use crate::slack::client::{Client, ClientBuilder};
 use std::path::PathBuf;
 use std::time::Duration;
+use zibrato::Level;
 use zibrato::daemon::{
     CommonFlags, Exit, Failure, Stop, number, seconds, state_folder, state_variable, whole_number,
 };
 
-/// Uses a channel of Slack as a bus for metrics: senders post lines, a relay delivers them to Carbon
+/// Uses a channel of Slack as a bus for metrics: senders post lines, a relay delivers them to Carbon or a broker
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "zibrato-slack",
@@ -45,7 +49,7 @@ pub(super) enum Task {
         #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = whole_number::<u16>("a number of messages", 1..=10_000))]
         limit: u16,
     },
-    /// Deliver the metrics of the channel to Carbon until TERM, INT or QUIT, and delete their messages
+    /// Deliver the metrics of the channel to Carbon, or to a broker, until TERM, INT or QUIT, and delete their messages
     Relay,
     /// Post a metric, or with `-` the lines of standard input
     Send(SendFlags),
@@ -92,7 +96,8 @@ pub(super) struct BusSlackFlags {
     #[arg(long, value_name = "URL", default_value = "https://slack.com/api")]
     api_url: String,
 
-    /// Timeout of a request to Slack, and to connect or write to Carbon, in seconds
+    /// Timeout of a request to Slack, to connect or write to Carbon, and of a broker's
+    /// acknowledgement, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.1..=3_600.0))]
     pub(super) timeout: Duration,
 }
@@ -113,6 +118,18 @@ pub(super) struct RelayFlags {
     /// Port of Carbon for lines
     #[arg(long, value_name = "PORT", default_value_t = 2003, value_parser = whole_number::<u16>("a port", 1..=65_535))]
     carbon_port: u16,
+
+    /// Deliver to the broker at this address instead of to Carbon: its host and --port, or the folder
+    /// of its Unix sockets, such as ipc:///run/zibrato. Each line becomes a reading of a gauge
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "carbon")]
+    to_broker: Option<BrokerAddress>,
+
+    /// With --to-broker, level of the measurements. Somebody must read it at the broker
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    level: Level,
+
+    #[command(flatten)]
+    curve: CurveFlags,
 
     #[command(flatten)]
     tls: TlsFlags,
@@ -192,8 +209,23 @@ impl BusFlags {
         parsed.map_err(|why| wrong(format!("--carbon-server: {why}")))
     }
 
+    /// The address of the broker, if the relay delivers to one.
+    pub(super) const fn broker(&self) -> Option<&BrokerAddress> {
+        self.relay.to_broker.as_ref()
+    }
+
+    /// Where the relay delivers. Nothing is opened.
+    pub(super) fn target(&self, stop: &Stop) -> Result<Target, Failure> {
+        let (RelayFlags { level, curve, .. }, timeout) = (&self.relay, self.slack.timeout);
+        let Some(address) = self.broker() else {
+            return self.carbon().map(|carbon| Target::Carbon(Box::new(carbon)));
+        };
+        let broker = ToBroker::new(address.clone(), level.clone(), curve, timeout, stop.clone())?;
+        Ok(Target::Broker(Box::new(broker)))
+    }
+
     /// The way to Carbon.
-    pub(super) fn carbon(&self) -> Result<Carbon, Failure> {
+    fn carbon(&self) -> Result<Carbon, Failure> {
         let address = self.address()?;
         let mut carbon = Carbon::to(address.clone()).timeout(self.slack.timeout);
         match address.protocol() {

@@ -25,8 +25,10 @@ mod grammar;
 mod markup;
 mod packing;
 mod program;
+mod readings;
 mod relay;
 mod state;
+mod to_broker;
 mod ts;
 mod windows;
 

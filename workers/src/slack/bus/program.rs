@@ -5,7 +5,8 @@ use super::{commands, config};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
-use zibrato::daemon::{CommonFlags, Doubts, Exit, Failure, Findings, Program};
+use zibrato::daemon::{CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop};
+use zibrato::wire::Endpoint;
 
 /// The commands.
 const COMMANDS: [&str; 4] = ["init", "recv", "relay", "send"];
@@ -64,6 +65,17 @@ impl Program for BusFlags {
         }
     }
 
+    fn subcommand_help(path: &str, command: clap::Command) -> clap::Command {
+        if path != "relay" {
+            return command;
+        }
+        command.after_help(
+            "Examples:\n  zibrato-slack relay -c /etc/carbon-slack.yml\n  \
+             zibrato-slack relay --channel metrics --token-file slack.token --carbon graphite:2003\n  \
+             zibrato-slack relay --channel metrics --token-file slack.token --to-broker 127.0.0.1:5550",
+        )
+    }
+
     fn runs(&self) -> bool {
         matches!(self.task, Task::Relay)
     }
@@ -71,8 +83,13 @@ impl Program for BusFlags {
     fn check(&self, findings: &mut Findings) {
         findings.take(self.channel());
         findings.take(self.builder().and_then(build));
-        findings.take(self.carbon());
-        if let Some(address) = findings.take(self.address()) {
+        let stop = Stop::new().map_err(|why| Failure::new(Exit::Unavailable, why.to_string()));
+        findings.take(stop.and_then(|stop| self.target(&stop)));
+        if let Some(broker) = self.broker() {
+            if Endpoint::Publishers.ipc_endpoint(&broker.host).is_none() {
+                findings.host("--to-broker", &broker.host, broker.port);
+            }
+        } else if let Some(address) = findings.take(self.address()) {
             findings.host("--carbon", address.host(), address.port());
         }
         if let Some(folder) = findings.take(self.folder()) {

@@ -1,17 +1,22 @@
-//! The relay: delivers the metrics of a channel to Carbon, and deletes their messages.
+//! The relay: delivers the metrics of a channel to Carbon or a broker, and deletes their messages.
 //!
 //! A message is settled in three steps: its lines are written to Carbon, which confirms that it has
 //! read them; its `ts` is written to disk; it is deleted in Slack. After a crash between the first
 //! two, its lines are delivered again, which changes nothing in Carbon: it keeps one value for a name
-//! and a time. After a crash later, only the deletion is made again.
+//! and a time. A broker would count them twice, so the id and the last message of a batch are written
+//! to disk before it is sent: after a crash the same messages are sent with the same id, which the
+//! broker drops if it has it. After a crash later, only the deletion is made again.
 
 use super::batch::{Batch, Oldest};
+use super::readings::Readings;
 use super::state::State;
+use super::to_broker::{LinkError, ToBroker};
 use super::ts::Ts;
 use crate::backend::{Payload, SendError};
 use crate::carbon::Carbon;
 use crate::deliver::causes;
 use crate::slack::client::{Channel, Client, Error, ErrorKind, HistoryQuery};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -37,9 +42,26 @@ pub(super) struct Relay {
     pub(super) client: Client,
     pub(super) channel: Channel,
     pub(super) state: State,
-    pub(super) carbon: Carbon,
+    pub(super) target: Target,
     pub(super) settings: Settings,
     pub(super) progress: Progress,
+}
+
+/// Where a relay delivers.
+#[derive(Debug)]
+pub(super) enum Target {
+    Broker(Box<ToBroker>),
+    Carbon(Box<Carbon>),
+}
+
+impl Target {
+    /// For log lines.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Broker(broker) => format!("the broker at {}", broker.address),
+            Self::Carbon(carbon) => crate::Backend::destination(&**carbon).unwrap_or_default(),
+        }
+    }
 }
 
 /// How a relay works.
@@ -67,6 +89,7 @@ pub(super) struct Progress {
     fresh: BTreeSet<Ts>,
     limit: LogLimit,
     elsewhere: LogLimit,
+    renamed: LogLimit,
 }
 
 /// Why a look at the channel, or a deletion, did not succeed.
@@ -166,8 +189,17 @@ impl Relay {
         let is_cut = oldest.is_cut;
         let mut batch = Batch::default();
         for message in oldest.into_messages() {
+            // A batch that may have arrived at a broker is sent again with the same messages.
+            let pending = self.state.pending().map(|pending| pending.last.cmp(&message.ts));
+            if pending == Some(Ordering::Less) {
+                self.settle(std::mem::take(&mut batch))?;
+                self.state.end();
+            }
             batch.add(&message);
-            if batch.lines.len() >= MAX_BATCH_BYTES {
+            if pending == Some(Ordering::Greater) {
+                continue;
+            }
+            if pending == Some(Ordering::Equal) || batch.lines.len() >= MAX_BATCH_BYTES {
                 self.settle(std::mem::take(&mut batch))?;
             }
             if self.state.sent.len() + batch.whole.len() >= MAX_SENT {
@@ -203,8 +235,9 @@ impl Relay {
         let Some(last) = batch.last.clone() else { return Ok(()) };
         let messages = batch.messages();
         if batch.points > 0 {
-            self.deliver(&Payload::new(batch.lines, batch.points))?;
+            self.deliver(Payload::new(batch.lines, batch.points), &last)?;
         }
+        self.state.end();
         self.state.cursor = Some(last);
         if self.settings.deletion.is_some() {
             self.progress.fresh.extend(batch.whole.iter().cloned());
@@ -232,15 +265,27 @@ impl Relay {
         Ok(())
     }
 
-    fn deliver(&mut self, payload: &Payload) -> Result<(), Trouble> {
-        match self.carbon.deliver_confirmed(payload) {
-            Ok(()) => Ok(()),
-            Err(SendError::Stop { why }) => Err(Trouble::End(causes(&*why))),
-            Err(error) => {
-                let why = error.source().map_or_else(|| error.to_string(), causes);
-                Err(Trouble::Later(format!("Carbon: {why}"), None))
-            }
+    /// Delivers lines, the last of which are those of this message.
+    fn deliver(&mut self, payload: Payload, last: &Ts) -> Result<(), Trouble> {
+        let broker = match &mut self.target {
+            Target::Broker(broker) => broker,
+            Target::Carbon(carbon) => return write(carbon, &payload),
+        };
+        let Readings { body, changed } = Readings::of(&payload.body);
+        let (id, level) = self.state.begin(&broker.level, last);
+        self.state.save().map_err(not_saved)?;
+        if changed > 0
+            && let Some(left_out) = self.progress.renamed.admit(Instant::now())
+        {
+            let what = "a broker takes no | in names, at most 50 tags, and at most 255 bytes each";
+            tracing::warn!(event = "renamed", points = changed, left_out, what);
         }
+        broker.deliver(&level, id, &body).map_err(|why| match why {
+            LinkError::Stopped => Trouble::Stopped,
+            why => {
+                Trouble::Later(format!("the broker at {}: {}", broker.address, causes(&why)), None)
+            }
+        })
     }
 
     /// Deletes the oldest message that was delivered.
@@ -271,13 +316,28 @@ impl Relay {
     }
 
     fn save(&self) -> Result<(), Trouble> {
-        // What is not on disk would be forgotten by a crash.
-        self.state.save().map_err(|why| Trouble::End(format!("--state: cannot be written: {why}")))
+        self.state.save().map_err(not_saved)
     }
 
     fn log_end(&self) {
         let Progress { points, messages, rejected, deleted, undeletable, .. } = self.progress;
         let left = self.state.sent.len();
         tracing::info!(event = "ended", points, messages, rejected, deleted, undeletable, left);
+    }
+}
+
+/// What is not on disk would be forgotten by a crash.
+fn not_saved(why: std::io::Error) -> Trouble {
+    Trouble::End(format!("--state: cannot be written: {why}"))
+}
+
+fn write(carbon: &mut Carbon, payload: &Payload) -> Result<(), Trouble> {
+    match carbon.deliver_confirmed(payload) {
+        Ok(()) => Ok(()),
+        Err(SendError::Stop { why }) => Err(Trouble::End(causes(&*why))),
+        Err(error) => {
+            let why = error.source().map_or_else(|| error.to_string(), causes);
+            Err(Trouble::Later(format!("Carbon: {why}"), None))
+        }
     }
 }
