@@ -5,7 +5,7 @@ use super::format::record::Marker;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zibrato::daemon::Waker;
 use zibrato::wire::WantedLevels;
@@ -30,6 +30,8 @@ pub(crate) struct Log {
     clock_ms: AtomicU64,
     /// The watermark must not pass this time.
     max_watermark_ms: AtomicU64,
+    /// Whether readers wait for the next watermark.
+    is_watermark_awaited: AtomicBool,
     passed: AtomicU64,
 }
 
@@ -122,6 +124,7 @@ impl Log {
             watermark_ms: AtomicU64::new(0),
             clock_ms: AtomicU64::new(end_ms),
             max_watermark_ms: AtomicU64::new(0),
+            is_watermark_awaited: AtomicBool::new(false),
             passed: AtomicU64::new(u64::MAX),
         })
     }
@@ -303,6 +306,16 @@ impl Log {
         self.clock_ms.store(now_ms, Ordering::Relaxed);
         let ms = ms.min(self.max_watermark_ms.load(Ordering::Acquire));
         self.watermark_ms.store(ms, Ordering::Release);
+        if self.is_watermark_awaited.swap(false, Ordering::AcqRel) {
+            self.more.wake();
+        }
+    }
+
+    /// Asks the router for a current watermark, and wakes readers when it is there. While nothing
+    /// arrives, the router advances it only once a second.
+    pub(crate) fn ask_for_watermark(&self) {
+        self.is_watermark_awaited.store(true, Ordering::Release);
+        self.router.wake();
     }
 
     /// The broker's clock, as it was last set; after a start, the time from which it continues.
@@ -333,6 +346,21 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readers_that_asked_for_the_next_watermark_are_woken_by_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::open(dir.path()).unwrap());
+        let log = Log::new(directory, Vec::new(), (0, 0), Health::default()).unwrap();
+        log.set_watermark_ms(1, 1);
+        assert!(!log.more.clear());
+        log.ask_for_watermark();
+        assert!(log.router.clear() && !log.more.clear());
+        log.set_watermark_ms(2, 2);
+        assert!(log.more.clear());
+        log.set_watermark_ms(3, 3);
+        assert!(!log.more.clear());
+    }
 
     #[test]
     fn the_time_after_an_offset_is_known_to_ten_seconds() {

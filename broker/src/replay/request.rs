@@ -43,8 +43,9 @@ pub(super) struct Waiting {
     pub(super) request: ReplayRequest,
     /// When the request is answered even if there are no batches.
     pub(super) until: Instant,
-    /// Whether its time is over, and the router has been asked for a current watermark.
-    pub(super) is_over: bool,
+    /// Once its time is over: the watermark with which it is answered, for which the router has been
+    /// asked, in Unix milliseconds.
+    pub(super) awaits_ms: Option<u64>,
     /// The time since which the request has waited for room for its answer, if it does.
     pub(super) put_off: Option<Instant>,
 }
@@ -53,7 +54,7 @@ impl Waiting {
     /// A request that waits until there is room.
     pub(super) fn put_off(asker: Asker, request: ReplayRequest) -> Self {
         let now = Instant::now();
-        Self { asker, request, until: now, is_over: false, put_off: Some(now) }
+        Self { asker, request, until: now, awaits_ms: None, put_off: Some(now) }
     }
 
     pub(super) const fn reader(&self) -> Option<&Who> {

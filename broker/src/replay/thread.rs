@@ -38,7 +38,8 @@ const LITTLE: u64 = 64 << 10;
 /// Interval of the checks whether there is room for more answers, while requests wait for that.
 const SOON: Duration = Duration::from_millis(10);
 
-/// Time in which the router advances the watermark before an answer without batches.
+/// Maximum time to wait for a current watermark before an answer without batches. It is late if batches
+/// are being written.
 const TO_ADVANCE: Duration = Duration::from_millis(2);
 
 /// Maximum time that a request waits for room before it gets an empty answer.
@@ -197,8 +198,8 @@ impl ReplayThread {
                         Some(handler) => handler.take(&request, asker.origin(), now()),
                     };
                     if let Outcome::Wait(until) = outcome {
-                        let (is_over, put_off) = (false, None);
-                        self.keep(Waiting { asker, request, until, is_over, put_off })?;
+                        let (awaits_ms, put_off) = (None, None);
+                        self.keep(Waiting { asker, request, until, awaits_ms, put_off })?;
                         continue;
                     }
                     outcome
@@ -283,13 +284,17 @@ impl ReplayThread {
         waiting.put_off = None;
         let Some(handler) = &mut self.handler else { return Ok(()) };
         let now = now();
-        if waiting.until <= now.at {
-            if std::mem::replace(&mut waiting.is_over, true) {
+        let (log, is_due) = (handler.log(), waiting.until <= now.at);
+        match waiting.awaits_ms {
+            Some(until_ms) if is_due || log.watermark_ms() >= until_ms => {
                 return self.at_once(waiting);
             }
-            // While nothing arrives, the router advances the watermark only once a second.
-            handler.log().router.wake();
-            waiting.until = now.at + TO_ADVANCE;
+            None if is_due => {
+                waiting.awaits_ms = Some(now.ms);
+                waiting.until = now.at + TO_ADVANCE;
+                log.ask_for_watermark();
+            }
+            Some(_) | None => {}
         }
         match handler.take(&waiting.request, waiting.asker.origin(), now) {
             // The request keeps its original deadline.

@@ -1,7 +1,7 @@
 //! Handles the broker's answers: batches, confirmations and refusals.
 
 use super::link::{Answer, AnswerError};
-use super::{End, Event, MAX_BYTES, PAUSE, REFUSED_PACE, ReplayFeed};
+use super::{End, Event, MAX_BYTES, PAUSE, REFUSED_PACE, ReplayFeed, SHORTEST_POLL};
 use crate::backoff::roll;
 use crate::progress::millis;
 use std::time::{Duration, Instant};
@@ -76,23 +76,14 @@ impl ReplayFeed {
         let more = head.complete_until_ms.is_none() && !batches.is_empty();
         let bytes: usize = batches.iter().map(|frame| frame.len()).sum();
         let pause = if more || bytes as u64 >= MAX_BYTES { Duration::ZERO } else { PAUSE };
-        self.next_fetch = now + pause.min(self.flush / 4);
         // A broker that cannot write to its journal says the same time again and again.
         let news =
             head.complete_until_ms.filter(|_| head.complete_until_ms != self.complete_until_ms);
-        self.window_ends = news.map(|until_ms| {
-            let flush_ms = millis(self.flush).max(1);
-            // A fetch waits for whole milliseconds.
-            let at = now + Duration::from_millis(flush_ms - until_ms % flush_ms + 1);
-            // A broker that receives nothing says a time that may be a second old, so the earliest
-            // estimate is the best.
-            match self.window_ends {
-                Some((window, earlier)) if window == until_ms / flush_ms => {
-                    (window, at.min(earlier))
-                }
-                _ => (until_ms / flush_ms, at),
-            }
-        });
+        let flush_ms = millis(self.flush).max(1);
+        self.window_ends =
+            news.map(|until_ms| window_end(now, until_ms, flush_ms, self.window_ends));
+        let ends = self.window_ends.map(|(_, ends)| ends);
+        self.next_fetch = next_fetch(now, pause.min(self.flush / 4), ends);
         self.complete_until_ms = head.complete_until_ms;
         self.buffer.fill(head, batches);
     }
@@ -144,5 +135,62 @@ impl ReplayFeed {
             None => self.backoff.next(0.5 + roll() / 2.0),
         };
         self.next_fetch = now + pause;
+    }
+}
+
+/// The number of the window at this time of the broker, which was said `now`, and when it ends.
+fn window_end(
+    now: Instant,
+    until_ms: u64,
+    flush_ms: u64,
+    known: Option<(u64, Instant)>,
+) -> (u64, Instant) {
+    let (window, ends) =
+        (until_ms / flush_ms, now + Duration::from_millis(flush_ms - until_ms % flush_ms));
+    // A broker that receives nothing says a time that may be a second old, so the earliest estimate is the
+    // best, until it turns out to be too early.
+    match known {
+        Some((same, earlier)) if same == window && earlier > now => (window, ends.min(earlier)),
+        Some(_) | None => (window, ends),
+    }
+}
+
+/// The time of the next fetch. One is in progress when the window ends, so that it is answered then.
+fn next_fetch(now: Instant, pause: Duration, window_ends: Option<Instant>) -> Instant {
+    let before_end = window_ends.and_then(|ends| ends.checked_sub(SHORTEST_POLL));
+    before_end.map_or(now + pause, |before| (now + pause).min(before.max(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{next_fetch, window_end};
+    use std::time::{Duration, Instant};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_fetch_is_in_progress_when_a_window_ends() {
+        let now = Instant::now();
+        let after = |left_ms: Option<u32>| {
+            next_fetch(now, 100 * MS, left_ms.map(|left| now + left * MS)) - now
+        };
+        for (left_ms, expected_ms) in
+            [(None, 100), (Some(5_000), 100), (Some(105), 100), (Some(50), 45), (Some(3), 0)]
+        {
+            assert_eq!(after(left_ms), expected_ms * MS, "{left_ms:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_window_is_the_earliest_that_has_not_passed() {
+        let now = Instant::now();
+        let first = window_end(now, 59_700, 60_000, None);
+        assert_eq!(first, (0, now + 300 * MS));
+        // The broker said an old time.
+        assert_eq!(window_end(now + 200 * MS, 59_750, 60_000, Some(first)), first);
+        // It was too early.
+        let later = now + 300 * MS;
+        assert_eq!(window_end(later, 59_999, 60_000, Some(first)), (0, later + MS));
+        assert_eq!(window_end(later, 60_000, 60_000, Some(first)), (1, later + 60_000 * MS));
     }
 }

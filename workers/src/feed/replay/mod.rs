@@ -31,7 +31,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Maximum time that the broker waits for batches.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
-/// Minimum time that the broker waits for batches, even if a window ends before.
+/// Minimum time that the broker waits for batches after the time at which a window should have ended; and
+/// how long before that time a fetch is sent that is answered then.
 const SHORTEST_POLL: Duration = Duration::from_millis(5);
 
 /// Pause after a small fetch result, so that the next one is larger.
@@ -171,8 +172,10 @@ impl ReplayFeed {
         self.fetch.after = self.buffer.position();
         let mut fetch = self.fetch.clone();
         if let Some((_, ends)) = self.window_ends {
-            let left = ends.saturating_duration_since(now).max(SHORTEST_POLL);
-            fetch.wait_ms = fetch.wait_ms.min(millis(left));
+            let left = ends.saturating_duration_since(now);
+            let left = if left.is_zero() { SHORTEST_POLL } else { left };
+            // Rounded up, because an answer before the end is in vain.
+            fetch.wait_ms = fetch.wait_ms.min(left.as_micros().div_ceil(1000) as u64);
         }
         if hold {
             (fetch.wait_ms, fetch.max_bytes) = (0, 1);
