@@ -1,11 +1,13 @@
 //! The trait of backends: a backend turns windows into payloads, and sends one payload at a time.
 
 mod hindrance;
+mod sending;
 
 use crate::idle_gauges::IdleGauges;
 pub use hindrance::{Greeting, Hindrance};
+pub use sending::{Answered, Sending, Target};
 use std::error::Error;
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::ControlFlow::{Break, Continue};
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
@@ -46,6 +48,15 @@ pub trait Backend: Send + 'static {
     /// them.
     fn payloads(&mut self, window: Window) -> Vec<Payload>;
 
+    /// The same, but the backend may send the first payloads while it encodes the next ones, so that they
+    /// arrive earlier. It sends them like [`send_together`](Self::send_together), with the keys that
+    /// `sending` gives, and passes their results to it. Those with a result must be the first ones.
+    /// Returns all payloads in order. The body of one that was accepted is not needed any more. Defaults
+    /// to sending none.
+    fn payloads_sent(&mut self, window: Window, _sending: Sending<'_>) -> Vec<Payload> {
+        self.payloads(window)
+    }
+
     /// Sends one payload. Blocks at most for the backend's own timeout.
     ///
     /// The payloads of a window are sent in order, unless [`send_together`](Self::send_together) sends
@@ -57,7 +68,7 @@ pub trait Backend: Send + 'static {
 
     /// Sends the first of these payloads of a window, and as many of the next ones as the backend can
     /// send at the same time. Payloads are begun in order. Their results are passed to `answered` with
-    /// their indexes, in any order and from any thread. When it returns [`Break`](ControlFlow::Break),
+    /// their indexes, in any order and from any thread. When it returns [`Break`],
     /// no further payload is begun. Returns when each that was begun has its result. Those without a
     /// result are sent later. Defaults to sending only the first one.
     fn send_together(&mut self, payloads: &[Payload], answered: Answered<'_>) {
@@ -262,39 +273,6 @@ impl From<Result<Vec<String>, String>> for Reached {
             Ok(works) => Self { works, fails: None },
             Err(why) => Self { works: Vec::new(), fails: Some(why) },
         }
-    }
-}
-
-/// See [`Backend::send_together`].
-pub type Answered<'a> = &'a mut (dyn FnMut(usize, Result<(), SendError>) -> ControlFlow<()> + Send);
-
-/// The host and port that a backend connects to, and the flag that names them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Target {
-    /// The flag or variable that names the host, such as `--carbon`.
-    pub flag: String,
-    /// A name or an address, without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// Whether a TCP connection can be made to it.
-    pub connects: bool,
-}
-
-impl Target {
-    /// A target to which a TCP connection can be made.
-    #[must_use]
-    pub fn new(flag: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
-        Self { flag: flag.into(), host: host.into(), port, connects: true }
-    }
-
-    /// The same without a TCP connection, such as for datagrams: its host is resolved, and nothing
-    /// more.
-    #[must_use]
-    pub fn without_connection(mut self) -> Self {
-        self.connects = false;
-        self
     }
 }
 

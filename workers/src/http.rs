@@ -4,6 +4,7 @@ mod answer;
 mod endpoint;
 pub(crate) mod form;
 mod issuer;
+mod one_write;
 mod proxy;
 mod request;
 mod resolver;
@@ -17,6 +18,7 @@ pub(crate) use answer::{Answer, Cut, MAX_ANSWER_BYTES};
 pub(crate) use endpoint::Endpoint;
 use endpoint::is_this_machine;
 use issuer::Issuer;
+use one_write::OneWriteConnector;
 use proxy::{ProxyError, Through};
 use resolver::Remembering;
 use rustls::{AlertDescription, CertificateError};
@@ -25,12 +27,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 #[cfg(feature = "librato")]
-pub(crate) use together::send_together;
+pub(crate) use together::{send_together, send_while_encoding};
 use ureq::SendBody;
 use ureq::http::Request;
 pub(crate) use ureq::http::{Method, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use zibrato::daemon::Failure;
 
 /// Maximum number of connections that are kept for the next request.
@@ -103,7 +105,8 @@ impl HttpClient {
             trust.log();
             config = config.tls_config(TlsConfig::builder().root_certs(roots(&trust)).build());
         }
-        let (connector, resolver) = (DefaultConnector::new(), Remembering::default());
+        let connector = DefaultConnector::new().chain(OneWriteConnector);
+        let resolver = Remembering::default();
         let agent = ureq::Agent::with_parts(config.build(), connector, resolver);
         let issuer = Issuer::default();
         Ok(Self { agent, endpoint, timeout, through, issuer })

@@ -116,7 +116,7 @@ mod worker;
 // The public interface is:
 pub use backend::{
     Answered, Backend, BackendProgram, Greeting, Hindrance, Opened, Payload, Reached, Refusal,
-    RefusedPart, SendError, Target,
+    RefusedPart, SendError, Sending, Target,
 };
 pub use counters::Counters;
 pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};

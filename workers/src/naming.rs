@@ -10,6 +10,7 @@ use crate::hash::fnv1a_all;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 use zibrato::Kind;
 use zibrato::window::Series;
@@ -73,13 +74,34 @@ pub(crate) fn described(series: &Series) -> String {
 /// The owners of names.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// By the hash of the name at the backend, with whether a conflict has been reported.
-    owners: HashMap<u64, (Identity, bool), RandomState>,
+    /// By the hash of the name at the backend.
+    owners: HashMap<u64, Owner, RandomState>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    series: Identity,
+    /// Whether a conflict has been reported.
+    is_reported: bool,
+    /// Its place in a list of the backend, if it has one.
+    place: Option<NonZeroU32>,
 }
 
 impl Claims {
     pub(crate) fn owner(&self, name: u64) -> Option<Identity> {
-        self.owners.get(&name).map(|(owner, _)| *owner)
+        self.owners.get(&name).map(|owner| owner.series)
+    }
+
+    /// The owner of a name, and its place in a list of the backend, if it has one.
+    pub(crate) fn placed(&self, name: u64) -> Option<(Identity, Option<NonZeroU32>)> {
+        self.owners.get(&name).map(|owner| (owner.series, owner.place))
+    }
+
+    /// Records the place of the owner of a name.
+    pub(crate) fn place(&mut self, name: u64, place: NonZeroU32) {
+        if let Some(owner) = self.owners.get_mut(&name) {
+            owner.place = Some(place);
+        }
     }
 
     /// Whether no further owner can be recorded.
@@ -95,13 +117,15 @@ impl Claims {
     /// Records the owner of a name, unless it already has one.
     pub(crate) fn remember(&mut self, name: u64, owner: Identity) {
         if !self.is_full() {
-            self.owners.entry(name).or_insert((owner, false));
+            let owner = Owner { series: owner, is_reported: false, place: None };
+            self.owners.entry(name).or_insert(owner);
         }
     }
 
     /// Another series has the same name. Returns whether that is reported for the first time.
     pub(crate) fn is_news(&mut self, name: u64) -> bool {
-        self.owners.get_mut(&name).is_some_and(|(_, reported)| !std::mem::replace(reported, true))
+        let owner = self.owners.get_mut(&name);
+        owner.is_some_and(|owner| !std::mem::replace(&mut owner.is_reported, true))
     }
 }
 

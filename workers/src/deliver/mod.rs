@@ -152,7 +152,8 @@ impl<B: Backend> Delivery<B> {
         let (start_ms, length_ms) = (window.start_ms(), window.length_ms());
         self.split_for = Duration::ZERO;
         self.shared.status.try_begins();
-        let payloads = self.backend.payloads(window);
+        let id = |index| PayloadId { start_ms, length_ms, index };
+        let (payloads, known) = self.encode(window, id)?;
         let in_payloads: u64 = payloads.iter().map(|p| p.series as u64).sum();
         let left_out = series.saturating_sub(in_payloads);
         let omitted = self.backend.omitted();
@@ -164,7 +165,7 @@ impl<B: Backend> Delivery<B> {
             self.shared.status.try_ends(None);
         }
         let count = payloads.len();
-        let whole = self.send_all(payloads, |index| PayloadId { start_ms, length_ms, index })?;
+        let whole = self.send_all(&payloads, known, id)?;
         self.shared.ledger.write(|c| match whole {
             true => c.windows_delivered += 1,
             false => c.windows_lost += 1,

@@ -7,15 +7,20 @@ use super::text;
 use crate::hash::fnv1a;
 use crate::naming::marked;
 use crate::{Payload, SendError};
-use zibrato::window::WindowAnnotation;
+use zibrato::window::{Window, WindowAnnotation};
 use zibrato::{Annotation, DEFAULT_SOURCE};
 
 /// The beginning of the first line.
 const PLACE: &[u8] = b"annotations/";
 
+/// The payloads for the annotations of a window.
+pub(super) fn payloads(window: &Window) -> Vec<Payload> {
+    window.annotations().iter().filter_map(payload).collect()
+}
+
 /// The payload for an annotation; `None` if it cannot be encoded, which does not happen: it consists of
 /// texts and numbers.
-pub(super) fn payload(of: &WindowAnnotation) -> Option<Payload> {
+fn payload(of: &WindowAnnotation) -> Option<Payload> {
     let WindowAnnotation { source, annotation, .. } = of;
     let json = serde_json::to_vec(&event(source, annotation)).ok()?;
     let stream = stream(annotation.stream());

@@ -7,6 +7,8 @@ use super::flags::Api;
 use super::place::Place;
 use super::point::{More, Point, Reading};
 use crate::Payload;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Maximum number of points in one request; with more, the API takes longer than a client should
 /// wait.
@@ -19,23 +21,43 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 #[derive(Debug)]
 pub(super) struct Bodies {
     api: Api,
-    payloads: Vec<Payload>,
+    /// Bodies that are complete.
+    whole: VecDeque<Payload>,
     /// The body that has room.
     body: Vec<u8>,
     /// The number of points in it, and of the series that begin with one of them.
     points: usize,
     series: usize,
+    /// What follows the name of the last point, which is usually the same for the next one: place and time.
+    after_name: Vec<u8>,
+    last: Option<(Arc<Place>, u64)>,
+    /// Memory of a body that is not needed any more.
+    spare: Option<Vec<u8>>,
 }
 
 impl Bodies {
     pub(super) const fn new(api: Api) -> Self {
-        Self { api, payloads: Vec::new(), body: Vec::new(), points: 0, series: 0 }
+        Self {
+            api,
+            whole: VecDeque::new(),
+            body: Vec::new(),
+            points: 0,
+            series: 0,
+            after_name: Vec::new(),
+            last: None,
+            spare: None,
+        }
     }
 
     /// Adds a point, with which this number of series begins.
-    pub(super) fn put(&mut self, name: &str, place: &Place, point: &Point, series: usize) {
+    pub(super) fn put(&mut self, name: &str, place: &Arc<Place>, point: &Point, series: usize) {
         if self.points == MAX_POINTS {
             self.end();
+        }
+        let is_same =
+            |(last, time): &(Arc<Place>, u64)| Arc::ptr_eq(last, place) && *time == point.time;
+        if !self.last.as_ref().is_some_and(is_same) {
+            self.move_to(place, point.time);
         }
         let before: &[u8] = match (self.points, self.api) {
             (0, Api::Source) => b"{\"gauges\":[{\"name\":\"",
@@ -43,35 +65,53 @@ impl Bodies {
             _ => b",{\"name\":\"",
         };
         self.body.extend_from_slice(before);
-        self.text(name);
-        self.text("\",");
-        self.text(&place.json);
-        self.text(match self.api {
-            Api::Source => ",\"measure_time\":",
-            Api::Tagged => ",\"time\":",
-        });
-        self.whole(point.time);
+        self.body.extend_from_slice(name.as_bytes());
+        self.body.extend_from_slice(&self.after_name);
         self.reading(&point.reading);
         self.body.push(b'}');
         self.points += 1;
         self.series += series;
     }
 
-    /// The bodies of all points.
-    pub(super) fn finish(mut self) -> Vec<Payload> {
+    /// The next body that is complete.
+    pub(super) fn pop(&mut self) -> Option<Payload> {
+        self.whole.pop_front()
+    }
+
+    /// Gives memory for a later body.
+    pub(super) fn reuse(&mut self, mut spare: Vec<u8>) {
+        spare.clear();
+        self.spare = Some(spare);
+    }
+
+    /// Completes the last body.
+    pub(super) fn finish(&mut self) {
         if self.points > 0 {
             self.end();
         }
-        self.payloads
     }
 
     fn end(&mut self) {
         self.text("]}");
         // The next body is about as large.
-        let next = Vec::with_capacity(self.body.len() + self.body.len() / 16);
+        let new = || Vec::with_capacity(self.body.len() + self.body.len() / 16);
+        let next = self.spare.take().unwrap_or_else(new);
         let body = std::mem::replace(&mut self.body, next);
-        self.payloads.push(Payload::new(body, std::mem::take(&mut self.series)));
+        self.whole.push_back(Payload::new(body, std::mem::take(&mut self.series)));
         self.points = 0;
+    }
+
+    fn move_to(&mut self, place: &Arc<Place>, time: u64) {
+        let key = match self.api {
+            Api::Source => ",\"measure_time\":",
+            Api::Tagged => ",\"time\":",
+        };
+        self.after_name.clear();
+        let time_text = &mut itoa::Buffer::new();
+        for text in ["\",", &place.json, key, time_text.format(time)] {
+            self.after_name.extend_from_slice(text.as_bytes());
+        }
+        self.last = Some((Arc::clone(place), time));
     }
 
     fn reading(&mut self, reading: &Reading) {

@@ -13,7 +13,8 @@ use super::slots::{Slot, Slots, What, is_plain};
 use super::tags::Tag;
 use super::text;
 use crate::Payload;
-use crate::naming::{Alike, Claims};
+use crate::naming::{Alike, Claims, Identity};
+use std::sync::Arc;
 use zibrato::Percentile;
 use zibrato::window::{Fold, Window};
 
@@ -31,6 +32,9 @@ pub(super) struct Encoder {
     pub(super) times: AcceptedTimes,
     /// The first series with each name, which keeps it.
     claims: Claims,
+    /// Those of them that have the name that they would have alone, in the order in which they arrived.
+    /// Their places in `claims` are those of the next one here.
+    owners: Vec<Identity>,
     keys: Keys,
 }
 
@@ -67,6 +71,7 @@ impl Encoder {
             tags: Vec::new(),
             times: AcceptedTimes { past: past_future.0, future: past_future.1 },
             claims: Claims::default(),
+            owners: Vec::new(),
             keys: Keys::default(),
         }
     }
@@ -81,7 +86,7 @@ impl Encoder {
     }
 
     /// Encodes a window in the order of names, and makes equal names different.
-    fn encode_any(&mut self, window: Window, now_ms: u64) -> Encoded {
+    pub(super) fn encode_any(&mut self, window: Window, now_ms: u64) -> Encoded {
         let (stamp, times) = (window.stamp(), self.times.at(now_ms, window.end_ms()));
         let (plain, others): (Vec<_>, Vec<_>) =
             window.into_series().into_iter().partition(is_plain);
@@ -90,7 +95,7 @@ impl Encoder {
         for series in plain.into_iter().chain(others) {
             let tags = if self.api == Api::Tagged { &[] } else { &*series.tags };
             let name = text::name(&self.prefix, &series.name, tags).into_owned();
-            let place = places.of(&series);
+            let place = Arc::clone(places.of(&series));
             slots.add_series(&mut self.claims, name, place, series);
         }
         slots.add_percentiles(&mut self.claims, &self.percentiles);
@@ -105,7 +110,8 @@ impl Encoder {
                 }
             }
         }
-        encoded.payloads = bodies.finish();
+        bodies.finish();
+        encoded.payloads = std::iter::from_fn(|| bodies.pop()).collect();
         let Slots { merged, renamed, alike, homeless, first_homeless, .. } = slots;
         Encoded { merged, renamed, alike, homeless, first_homeless, ..encoded }
     }
@@ -114,7 +120,7 @@ impl Encoder {
 /// The points of one or more series with a name.
 struct Output<'a> {
     name: &'a str,
-    place: &'a Place,
+    place: &'a Arc<Place>,
     /// Number of series whose first point has not been put yet.
     series: usize,
     times: Range,

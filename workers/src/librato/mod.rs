@@ -17,6 +17,7 @@ mod part;
 mod place;
 mod point;
 mod reach;
+mod report;
 mod slots;
 mod tags;
 mod text;
@@ -26,20 +27,20 @@ pub use flags::{
     LibratoPercentilesError, Timers,
 };
 
-use crate::backend::{Answered, Greeting, Reached};
+use crate::backend::{Answered, Greeting, Reached, Sending};
 use crate::deliver::causes;
-use crate::http::{Endpoint, HttpClient, send_together};
+use crate::http::{Endpoint, HttpClient, send_together, send_while_encoding};
 use crate::once::Once;
 use crate::secret::{GivenSecret, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError, Target};
 use accept::{AcceptedTimes, Omitted};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gauges::{Encoded, Encoder};
+use gauges::Encoder;
 use reach::Question;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zibrato::clock;
 use zibrato::daemon::{Exit, Failure, LogLimit};
 use zibrato::window::Window;
@@ -129,45 +130,30 @@ impl Librato {
             Some(refused) => Err(answer::in_part(&answer, refused, &secrets)),
         }
     }
-
-    /// Counts and logs what is not sent as it was published.
-    fn report(&mut self, encoded: &Encoded) {
-        if encoded.homeless > 0 {
-            self.dropped += encoded.homeless;
-            let first = encoded.first_homeless.as_deref().unwrap_or_default();
-            if self.once.is_news("series_dropped", first) {
-                tracing::warn!(event = "series_dropped", count = encoded.homeless, first);
-            }
-        }
-        for (omitted, (count, first)) in Omitted::ALL.into_iter().zip(&encoded.omitted) {
-            let place = omitted as usize;
-            self.omitted[place] += count;
-            let limit = &mut self.limits[place];
-            if *count > 0
-                && let Some(left_out) = limit.admit(Instant::now())
-            {
-                let (reason, why) = (omitted.word(), omitted.why());
-                let first = first.as_deref().unwrap_or_default();
-                tracing::warn!(event = "points_omitted", reason, count, first, left_out, why);
-            }
-        }
-        if encoded.merged > 0 || encoded.renamed > 0 {
-            let (merged, renamed) = (encoded.merged, encoded.renamed);
-            tracing::debug!(event = "series_renamed", merged, renamed);
-        }
-        encoded.alike.log();
-    }
 }
 
 impl Backend for Librato {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let annotations: Vec<_> =
-            window.annotations().iter().filter_map(annotation::payload).collect();
-        let mut encoded = self.encoder.encode(window, clock::unix_ms());
+        let annotations = annotation::payloads(&window);
+        let encoded = self.encoder.encode(window, clock::unix_ms());
+        self.whole(encoded, annotations)
+    }
+
+    fn payloads_sent(&mut self, window: Window, sending: Sending<'_>) -> Vec<Payload> {
+        if !self.encoder.claim_distinct(&window) {
+            let annotations = annotation::payloads(&window);
+            let encoded = self.encoder.encode_any(window, clock::unix_ms());
+            return self.whole(encoded, annotations);
+        }
+        let mut distinct = self.encoder.distinct(&window, clock::unix_ms());
+        let connections = usize::from(self.connections);
+        let next = |spare| distinct.next(spare);
+        let mut payloads =
+            send_while_encoding(connections, next, sending, |payload| self.post(payload));
+        let encoded = distinct.into_encoded();
         self.report(&encoded);
-        encoded.payloads.extend(annotations);
-        self.spent = encoded.spent;
-        encoded.payloads
+        payloads.extend(annotation::payloads(&window));
+        payloads
     }
 
     fn keeps_readings(&self) -> bool {

@@ -7,7 +7,6 @@ use super::tags::{self, Tag};
 use super::text::{self, MAX_TEXT};
 use foldhash::fast::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::rc::Rc;
 use std::sync::Arc;
 use zibrato::window::Series;
 
@@ -49,36 +48,40 @@ impl Keys {
 }
 
 /// Makes the places of the series of a window.
+#[derive(Debug)]
 pub(super) struct Places<'a> {
     api: Api,
     common: &'a [Tag],
     keys: &'a Keys,
     /// The last source, which is usually that of the next series, and the place of its series without
     /// tags.
-    last: Option<(Arc<str>, Rc<Place>)>,
+    last: Option<(Arc<str>, Arc<Place>)>,
+    /// The place of the last series with tags.
+    own: Option<Arc<Place>>,
 }
 
 impl<'a> Places<'a> {
     /// `common` are the tags of all series.
     pub(super) const fn new(api: Api, common: &'a [Tag], keys: &'a Keys) -> Self {
-        Self { api, common, keys, last: None }
+        Self { api, common, keys, last: None, own: None }
     }
 
-    pub(super) fn of(&mut self, series: &Series) -> Rc<Place> {
+    pub(super) fn of(&mut self, series: &Series) -> &Arc<Place> {
         if self.api == Api::Tagged && !series.tags.is_empty() {
-            return Rc::new(self.tagged(series));
+            let place = Arc::new(self.tagged(series));
+            return self.own.insert(place);
         }
-        match &self.last {
-            Some((source, place)) if Arc::ptr_eq(source, &series.source) => Rc::clone(place),
+        let last = match self.last.take() {
+            Some(last) if Arc::ptr_eq(&last.0, &series.source) => last,
             _ => {
-                let place = Rc::new(match self.api {
+                let place = match self.api {
                     Api::Source => self.source(&series.source),
                     Api::Tagged => self.tagged(series),
-                });
-                self.last = Some((Arc::clone(&series.source), Rc::clone(&place)));
-                place
+                };
+                (Arc::clone(&series.source), Arc::new(place))
             }
-        }
+        };
+        &self.last.insert(last).1
     }
 
     fn source(&self, source: &str) -> Place {

@@ -14,7 +14,7 @@ use crate::hash::{fnv1a, fnv1a_after};
 use crate::naming::{Alike, Claims, Identity, described, mark, marked};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use zibrato::Percentile;
 use zibrato::window::{Fold, Series};
 
@@ -22,7 +22,7 @@ use zibrato::window::{Fold, Series};
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) name: String,
-    pub(super) place: Rc<Place>,
+    pub(super) place: Arc<Place>,
     identity: Identity,
     pub(super) what: What,
     /// Number of series of the window in it.
@@ -78,7 +78,7 @@ impl<'a> Slots<'a> {
         &mut self,
         claims: &mut Claims,
         name: String,
-        place: Rc<Place>,
+        place: Arc<Place>,
         of: Series,
     ) {
         let identity = Identity::of(&of);
@@ -98,7 +98,7 @@ impl<'a> Slots<'a> {
                 let identity = Identity { kind, hash: fnv1a_after(hash, suffix.as_bytes()) };
                 let name = with_suffix(&slot.name, &suffix);
                 let what = What::Percentile { of, percentile: *percentile, value };
-                let place = Rc::clone(&slot.place);
+                let place = Arc::clone(&slot.place);
                 self.add(claims, Slot { name, place, identity, what, count: 0 });
             }
         }

@@ -2,7 +2,7 @@
 //! order.
 
 use super::super::{Delivery, DeliverySettings, Shared};
-use crate::backend::{Answered, Backend, Payload, RefusedPart, SendError};
+use crate::backend::{Answered, Backend, Payload, RefusedPart, SendError, Sending};
 use crate::backoff::Pace;
 use crate::dead_letters::{DeadLetters, files, read};
 use crate::progress::Progress;
@@ -37,6 +37,8 @@ struct Lanes {
     /// What was sent, and when, and what was accepted.
     tries: Vec<(Instant, String, String)>,
     taken: Vec<String>,
+    /// Number of payloads that are sent while the window is encoded.
+    early: usize,
     /// Stops the worker after so many attempts.
     abandon_at: Option<(usize, Arc<crate::queue::Queue>)>,
 }
@@ -49,6 +51,15 @@ impl Backend for Lanes {
             false => format!("{}{n}gg", self.windows),
         };
         (0..10).map(|n| Payload::new(body(n).into_bytes(), 4)).collect()
+    }
+
+    fn payloads_sent(&mut self, window: Window, sending: Sending<'_>) -> Vec<Payload> {
+        let mut payloads = self.payloads(window);
+        for (index, payload) in payloads.iter_mut().enumerate() {
+            payload.key = sending.key(index, &payload.body);
+        }
+        self.send_together(&payloads[..self.early], sending.answered);
+        payloads
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
@@ -150,17 +161,21 @@ fn each_payload_arrives_once_whatever_fails_and_windows_stay_in_order() {
         (vec![(9, vec![away, Fault::Held])], 2, 0),
         (vec![(1, vec![away]), (8, vec![away]), (9, vec![away])], 3, 0),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let backend = Lanes { faults: faults.into_iter().collect(), ..Lanes::default() };
-        let (delivery, shared) = two_windows(backend, folder.path());
-        let counters = shared.ledger.read();
-        assert_eq!((counters.retries, counters.payloads_repeated), (retries, repeated));
-        assert_eq!((counters.series_delivered, counters.windows_delivered), (80, 2));
-        let mut taken = delivery.backend.taken;
-        let second = taken.iter().position(|body| body.starts_with('2')).unwrap();
-        assert_eq!(second, 10, "{taken:?}");
-        taken.sort();
-        assert_eq!(taken, expected(2));
+        // As many are sent while the window is encoded.
+        for early in [0, 1, 6, 10] {
+            let folder = tempfile::tempdir().unwrap();
+            let faults = faults.iter().cloned().collect();
+            let backend = Lanes { faults, early, ..Lanes::default() };
+            let (delivery, shared) = two_windows(backend, folder.path());
+            let counters = shared.ledger.read();
+            assert_eq!((counters.retries, counters.payloads_repeated), (retries, repeated));
+            assert_eq!((counters.series_delivered, counters.windows_delivered), (80, 2));
+            let mut taken = delivery.backend.taken;
+            let second = taken.iter().position(|body| body.starts_with('2')).unwrap();
+            assert_eq!(second, 10, "{taken:?}");
+            taken.sort();
+            assert_eq!(taken, expected(2));
+        }
     }
 }
 
@@ -202,7 +217,7 @@ fn all_wait_for_the_longest_time_that_the_receiver_requests() {
 #[test]
 fn a_bad_series_is_found_and_the_others_arrive_once() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = Lanes { bad: vec![2, 3, 9], bad_in_part: vec![1], ..Lanes::default() };
+    let backend = Lanes { bad: vec![2, 3, 9], bad_in_part: vec![1], early: 5, ..Lanes::default() };
     let (mut delivery, shared) = delivery(backend, folder.path());
     assert!(delivery.deliver(Window::new(60_000, 60_000, 10)).is_continue());
     let counters = shared.ledger.read();
