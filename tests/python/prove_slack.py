@@ -9,6 +9,8 @@ Prints a line for each proof; exits with 1 at the first that fails.
 """
 
 import sys
+import urllib.error
+import urllib.request
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -195,6 +197,42 @@ def webhook_errors(url):
     check((answer.status_code, answer.body), (400, "no_text"))
 
 
+def upload(url):
+    api = client(url)
+    thread = api.chat_postMessage(channel=PRIVATE, text="an alert")["ts"]
+    answer = api.files_upload_v2(
+        filename="curve.png",
+        content=b"\x89PNG curve",
+        title="Curve",
+        alt_txt="a curve",
+        channel=PRIVATE,
+        thread_ts=thread,
+    )
+    check([(file["title"], file["name"]) for file in answer["files"]], [("Curve", "curve.png")])
+
+
+def upload_errors(url):
+    api = client(url)
+    few = client(url, FEW_TOKEN)
+    arguments = {"filename": "x.png", "length": 3}
+    answer = expect("missing_scope", lambda: few.files_getUploadURLExternal(**arguments))
+    check((answer["needed"], answer["provided"]), ("files:write", "chat:write"))
+    expect("missing_argument", lambda: api.files_getUploadURLExternal(filename="x.png", length=0))
+    begun = api.files_getUploadURLExternal(**arguments)
+    files = [{"id": begun["file_id"], "title": "x"}]
+    # Nothing was uploaded.
+    expect("file_not_found", lambda: api.files_completeUploadExternal(files=files))
+    expect("invalid_arguments", lambda: api.files_completeUploadExternal(files=[]))
+    short = urllib.request.Request(begun["upload_url"], data=b"xx", method="POST")
+    try:
+        urllib.request.urlopen(short)
+        raise AssertionError("a file of another length was accepted")
+    except urllib.error.HTTPError as error:
+        check(error.code, 400)
+    arguments = {"channel": "C0NOWHERE", "content": b"xyz", "filename": "x.png"}
+    expect("channel_not_found", lambda: api.files_upload_v2(**arguments))
+
+
 PROOFS = [
     ratelimited,
     auth_test,
@@ -213,6 +251,8 @@ PROOFS = [
     users,
     scopes,
     revoked,
+    upload,
+    upload_errors,
     too_many,
     webhook,
     webhook_errors,

@@ -17,5 +17,5 @@ pub use http::{Reply, Request};
 pub use librato::{FakeLibrato, LibratoState, Total};
 pub use peer::{Ending, TlsPeer};
 pub use scripted::ScriptedServer;
-pub use slack::{FakeSlack, Message, SlackState, Stored};
+pub use slack::{FakeSlack, Message, Shared, SlackState, Stored};
 pub use tls::{ConnectProxy, Tls};

@@ -1,11 +1,14 @@
 //! A fake of Slack: an incoming webhook, and the methods of the Web API that the project and its tests
 //! use, with the rights of apps, pages, limits and Slack's ways with long texts.
 
+mod files;
 mod methods;
 mod workspace;
 
 use super::blocks;
 use super::http::{Reply, Request, Server, Service};
+use files::Files;
+pub use files::Shared;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, UNIX_EPOCH};
 pub use workspace::Stored;
@@ -149,6 +152,27 @@ impl FakeSlack {
         self.change(|workspace| workspace.ahead_ms = ms);
     }
 
+    /// Whether the workspace allows files. It does at first.
+    pub fn allow_uploads(&self, allowed: bool) {
+        self.server.change(|state| state.files.are_forbidden = !allowed);
+    }
+
+    /// Answers each upload of bytes with an error.
+    pub fn refuse_uploads(&self) {
+        self.server.change(|state| state.files.answer = Some(Reply::status(400).body("broken")));
+    }
+
+    /// Answers no upload of bytes, until the fake is dropped.
+    pub fn hang_uploads(&self) {
+        self.server.change(|state| state.files.answer = Some(Reply::hang()));
+    }
+
+    /// The files that were uploaded and posted.
+    #[must_use]
+    pub fn files(&self) -> Vec<Shared> {
+        self.server.look(|state| state.files.shared.clone())
+    }
+
     /// Answers the next request with this, whatever it is. Several answers are queued.
     pub fn answer_with(&self, reply: Reply) {
         self.server.answer_with(reply);
@@ -207,6 +231,7 @@ pub struct SlackState {
     pub messages: Vec<Message>,
     /// The number of messages that were deleted.
     pub deleted: usize,
+    files: Files,
     workspace: Workspace,
 }
 
@@ -226,6 +251,9 @@ impl Service for SlackState {
     fn answer(&mut self, request: &Request) -> Reply {
         if request.path.starts_with("/services/") {
             return self.webhook(request);
+        }
+        if request.path.starts_with(files::UPLOADS) {
+            return self.files.upload(request);
         }
         let Some(method) = request.path.strip_prefix("/api/") else {
             return Reply::status(404);
@@ -307,7 +335,8 @@ fn fields(request: &Request) -> Result<Map<String, Value>, &'static str> {
         return Err("invalid_post_type");
     }
     let pairs = request.form().into_iter().map(|(key, text)| {
-        let value = if key == "blocks" { serde_json::from_str(&text).ok() } else { None };
+        let value =
+            if key == "blocks" || key == "files" { serde_json::from_str(&text).ok() } else { None };
         (key, value.unwrap_or(Value::String(text)))
     });
     Ok(pairs.collect())

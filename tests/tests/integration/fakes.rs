@@ -110,6 +110,8 @@ fn the_client_of_slack_works_with_the_fake() {
             "users",
             "scopes",
             "revoked",
+            "upload",
+            "upload_errors",
             "too_many",
             "webhook",
             "webhook_errors",

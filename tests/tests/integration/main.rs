@@ -54,6 +54,7 @@ mod slack_client;
 mod slack_mode_bus;
 mod slack_relay;
 mod slack_to_broker;
+mod slack_pictures;
 mod starts;
 mod statsd_names;
 mod streams;

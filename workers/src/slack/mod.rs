@@ -17,7 +17,7 @@ mod part;
 mod words;
 
 use crate::deliver::causes;
-use crate::http::{Endpoint, HttpClient, Unanswered};
+use crate::http::{Endpoint, HttpClient, Unanswered, user_agent};
 use crate::secret::Secret;
 use crate::{Backend, BackendProgram, IdleGauges, Payload, SendError, Target};
 pub use alert::AlertFlags;
@@ -283,6 +283,17 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
         if !is_bus {
             flags.bus.refuse()?;
         }
+        if flags.alert.alert_picture && flags.mode != Mode::Alert {
+            return Err(wrong("--alert-picture is for --mode alert"));
+        }
+        let uploads = match &destination {
+            Destination::Channel { token, .. } => {
+                let settings = client::Client::builder(token.expose()).url(api);
+                let settings = settings.user_agent(user_agent(Self::PROGRAM));
+                Some(settings.timeout(flags.timeout).trust(flags.ca_file.clone()))
+            }
+            Destination::Webhook { .. } => None,
+        };
         let work = match flags.mode {
             Mode::Bus if !is_channel => {
                 return Err(wrong(
@@ -294,7 +305,7 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
                 Work::Bus(Box::new(BusWindows::new(flags.bus, pace)?))
             }
             Mode::Digest => Work::Digest(Digester::new(title)),
-            Mode::Alert => Work::Alert(Box::new(flags.alert.open(carrier)?)),
+            Mode::Alert => Work::Alert(Box::new(flags.alert.open(carrier, uploads)?)),
         };
         let board = match (flags.digest_update, &work) {
             (None, _) => None,

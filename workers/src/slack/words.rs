@@ -33,6 +33,7 @@ const WORDS: &[(&str, ErrorKind)] = &[
     ("channel_not_found", ErrorKind::Channel),
     ("compliance_exports_prevent_deletion", ErrorKind::Undeletable),
     ("fatal_error", ErrorKind::Transient),
+    ("file_uploads_disabled", ErrorKind::Access),
     ("internal_error", ErrorKind::Transient),
     ("invalid_auth", ErrorKind::Access),
     ("invalid_blocks*", ErrorKind::Message),
@@ -71,6 +72,10 @@ const HINTS: &[(&str, &str)] = &[
         "a bot deletes only messages of its own app; send and relay with the same app",
     ),
     ("channel_not_found", "check --channel, and invite the app if the channel is private"),
+    (
+        "file_uploads_disabled",
+        "the workspace allows no uploads: ask its administrators, or leave out --alert-picture",
+    ),
     ("invalid_auth", "check --token-file (or --token)"),
     ("is_archived", "the channel is archived; choose another one with --channel"),
     ("message_limit_exceeded", "the workspace accepts no more messages: check its plan"),

@@ -23,6 +23,7 @@ fn scope(method: &str) -> Option<&'static str> {
         "conversations.history" => Some("channels:history"),
         "conversations.info" | "conversations.list" => Some("channels:read"),
         "conversations.join" => Some("channels:join"),
+        "files.completeUploadExternal" | "files.getUploadURLExternal" => Some("files:write"),
         "users.info" => Some("users:read"),
         _ => None,
     }
@@ -77,6 +78,28 @@ impl SlackState {
                     return Err(Refusal { word: "missing_scope", more });
                 }
                 self.list(&fields)
+            }
+            "files.getUploadURLExternal" => {
+                let host = request.header("host").unwrap_or_default().to_owned();
+                self.files.begin(&super::fields(request)?, &host)
+            }
+            "files.completeUploadExternal" => {
+                let fields = super::fields(request)?;
+                let channel = text(&fields, "channel_id").to_owned();
+                if !channel.is_empty() {
+                    self.workspace.own_channel(&channel)?;
+                }
+                let thread = fields.get("thread_ts").and_then(Value::as_str);
+                if let Some(thread) = thread
+                    && self.workspace.stored(&channel, thread).is_none()
+                {
+                    return Err("thread_not_found".into());
+                }
+                let answer = self.files.complete(&fields)?;
+                if !channel.is_empty() {
+                    self.workspace.add(&channel, by, "", thread);
+                }
+                Ok(answer)
             }
             "users.info" => {
                 let fields = super::fields(request)?;

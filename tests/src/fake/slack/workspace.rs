@@ -87,6 +87,7 @@ const SCOPES: &[&str] = &[
     "channels:join",
     "channels:read",
     "chat:write",
+    "files:write",
     "groups:history",
     "groups:read",
     "users:read",

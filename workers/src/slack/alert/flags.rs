@@ -5,6 +5,7 @@ use super::announce::Carrier;
 use super::file::parse;
 use super::rules::Rules;
 use super::store::Store;
+use crate::slack::client::ClientBuilder;
 use std::path::{Path, PathBuf};
 use zibrato::daemon::{Exit, Failure, read_bounded, state_folder, state_variable};
 
@@ -24,10 +25,20 @@ pub struct AlertFlags {
     /// in $XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "FILE")]
     pub alert_state: Option<PathBuf>,
+
+    /// Post a picture of the curve in the thread of each alert. It needs a channel, and the app the
+    /// scope files:write
+    #[arg(long)]
+    pub alert_picture: bool,
 }
 
 impl AlertFlags {
-    pub(crate) fn open(self, carrier: Carrier) -> Result<Alerts, Failure> {
+    /// Reads the rules. `uploads` are the settings of a client, if there is a token.
+    pub(crate) fn open(
+        self,
+        carrier: Carrier,
+        uploads: Option<ClientBuilder>,
+    ) -> Result<Alerts, Failure> {
         let file = self.alert_rules.ok_or_else(|| {
             let why = "--mode alert needs rules; give --alert-rules FILE";
             Failure::new(Exit::Config, why)
@@ -45,7 +56,16 @@ impl AlertFlags {
                 })?
                 .join("alerts.json"),
         };
-        Ok(Alerts::new(rules, carrier, Store::new(state)))
+        let alerts = Alerts::new(rules, carrier, Store::new(state));
+        match (self.alert_picture, uploads) {
+            (false, _) => Ok(alerts),
+            (true, Some(uploads)) => alerts.with_pictures(uploads),
+            (true, None) => {
+                let why = "--alert-picture needs a channel: a webhook cannot upload files; give \
+                           --token-file and --channel";
+                Err(Failure::new(Exit::Config, why))
+            }
+        }
     }
 }
 

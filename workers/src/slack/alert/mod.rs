@@ -13,6 +13,7 @@ mod flags;
 mod message;
 mod mute;
 mod pattern;
+mod picture;
 mod recorded;
 mod rules;
 mod state;

@@ -9,15 +9,17 @@
 use super::announce::{Announcer, Carrier};
 use super::engine::{Ended, evaluate};
 use super::message::mrkdwn;
+use super::picture::{Job, Pictures};
 use super::rules::Rules;
 use super::state::{Outgoing, State};
 use super::store::Store;
+use crate::slack::client::ClientBuilder;
 use crate::{Payload, SendError};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
-use zibrato::daemon::LogLimit;
+use zibrato::daemon::{Failure, LogLimit};
 use zibrato::window::Window;
 
 /// A window that ended longer ago than this, or two windows, is late: alerts of such windows are
@@ -41,6 +43,9 @@ pub(crate) struct Alerts {
     /// Why it cannot be saved.
     trouble: Option<String>,
     late_since: Option<Instant>,
+    /// The length of the last window.
+    length_ms: u64,
+    pictures: Option<Pictures>,
     no_room: LogLimit,
     failing: LogLimit,
 }
@@ -56,9 +61,16 @@ impl Alerts {
             unsaved: None,
             trouble: None,
             late_since: None,
+            length_ms: 0,
+            pictures: None,
             no_room: LogLimit::default(),
             failing: LogLimit::default(),
         }
+    }
+
+    /// Posts a picture in the thread of each alert.
+    pub(super) fn with_pictures(self, settings: ClientBuilder) -> Result<Self, Failure> {
+        Ok(Self { pictures: Some(Pictures::new(settings)?), ..self })
     }
 
     /// The file of the state.
@@ -69,6 +81,7 @@ impl Alerts {
     /// The messages that a window causes, after those that were not sent before.
     pub(crate) fn payloads(&mut self, window: Window) -> Vec<Payload> {
         let (start_ms, length_ms) = (window.start_ms(), window.length_ms());
+        self.length_ms = length_ms;
         let now_ms = unix_ms();
         let behind_ms = now_ms.saturating_sub(start_ms.saturating_add(length_ms));
         let silent = self.is_silent(behind_ms > LATE_MS.max(length_ms.saturating_mul(2)));
@@ -136,6 +149,15 @@ impl Alerts {
                 let post = message.post.and_then(|id| state.posts.get_mut(&id));
                 if let (Some(post), Some(place)) = (post, place) {
                     post.place = Some(place.clone());
+                    // A list of alerts has no picture.
+                    let track = match &post.members[..] {
+                        [key] => state.tracks.get(key),
+                        _ => None,
+                    };
+                    if let (Some(pictures), Some(track)) = (&mut self.pictures, track) {
+                        let through = (state.through_ms, self.length_ms);
+                        pictures.offer(Job::new(track, &self.rules, place, through));
+                    }
                 }
             }
             // It goes to a dead letter.

@@ -93,6 +93,11 @@ impl ClientBuilder {
         self
     }
 
+    /// A file of authorities, if there is one.
+    pub(crate) fn trust(self, file: Option<PathBuf>) -> Self {
+        Self { ca_file: file.or_else(|| self.ca_file.clone()), ..self }
+    }
+
     /// The text of the `User-Agent`. Defaults to name and version of this library.
     pub fn user_agent(mut self, text: impl Into<String>) -> Self {
         self.user_agent = Some(text.into());

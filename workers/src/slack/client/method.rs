@@ -55,12 +55,16 @@ const fn json(name: &'static str, limit: Limit) -> Method {
 }
 
 pub(super) const AUTH_TEST: Method = json("auth.test", TIER_4);
+pub(super) const COMPLETE_UPLOAD: Method = form("files.completeUploadExternal", TIER_4);
 pub(super) const DELETE: Method = form("chat.delete", TIER_3);
+pub(super) const GET_UPLOAD_URL: Method = form("files.getUploadURLExternal", TIER_4);
 pub(super) const HISTORY: Method = form("conversations.history", TIER_3);
 pub(super) const INFO: Method = form("conversations.info", TIER_3);
 pub(super) const JOIN: Method = form("conversations.join", TIER_3);
 pub(super) const LIST: Method = form("conversations.list", TIER_2);
 pub(super) const POST: Method = json("chat.postMessage", POSTS);
+/// A request to the URL that the answer names, which has no published limit.
+pub(super) const UPLOAD: Method = form("upload", TIER_4);
 pub(super) const UPDATE: Method = json("chat.update", TIER_3);
 pub(super) const USER: Method = form("users.info", TIER_4);
 pub(super) const WEBHOOK: Method = json("webhook", POSTS);

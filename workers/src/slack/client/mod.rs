@@ -23,6 +23,7 @@
 //! | `conversations.history` | [`Client::history`], [`Client::history_page`] |
 //! | `chat.postMessage`, `chat.update`, `chat.delete` | [`Client::post`], [`Client::update`], [`Client::delete`] |
 //! | `users.info` | [`Client::user`] |
+//! | `files.getUploadURLExternal`, `files.completeUploadExternal` | [`Client::upload`] |
 //! | incoming webhooks | [`Webhook`] |
 //!
 //! # Limits, errors and retries
@@ -41,6 +42,7 @@ mod builder;
 mod channels;
 mod connection;
 mod error;
+mod files;
 mod history;
 mod messages;
 mod method;
@@ -61,6 +63,7 @@ pub use builder::{BuildError, ClientBuilder};
 pub use channels::{Channel, ChannelQuery};
 pub use connection::Client;
 pub use error::{Error, Refused};
+pub use files::Upload;
 pub use history::{Edited, HistoryQuery, Message};
 pub use messages::{Post, Posted};
 pub use page::{Page, Pages};
