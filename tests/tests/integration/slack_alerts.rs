@@ -229,8 +229,9 @@ fn a_digest_updates_its_message_after_a_restart_and_replaces_one_that_was_delete
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].edited.is_some(), "{found:?}");
     let state = folder.path().join("digest.json");
-    std::fs::write(&state, format!(r#"{{"channel":"{}","ts":"1.000001"}}"#, FakeSlack::CHANNEL))
-        .unwrap();
+    let channel = FakeSlack::CHANNEL;
+    let place = format!(r##"{{"channel":"{channel}","ts":"1.000001","to":"#metrics"}}"##);
+    std::fs::write(&state, place).unwrap();
     digest(0, 3.0);
     assert_eq!(slack.stored(FakeSlack::CHANNEL).len(), 2);
 }

@@ -1,9 +1,9 @@
 //! The message that digests update, and the file that keeps which one it is.
 
+use super::replace::{folder, replace};
 use crate::Payload;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use zibrato::daemon::{make_folder, read_bounded};
 
@@ -14,19 +14,23 @@ const MAX_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Board {
     path: PathBuf,
+    /// The channel of new messages, as it was configured.
+    to: String,
     /// Its channel and its timestamp there.
     place: Option<(String, String)>,
 }
 
 impl Board {
-    /// The message that the file names, if there is a file.
-    pub(super) fn open(path: PathBuf) -> Self {
+    /// The message that the file names, if there is a file, and the message was posted with the same
+    /// channel in the configuration.
+    pub(super) fn open(path: PathBuf, to: String) -> Self {
         let place = read_bounded(&path, MAX_BYTES).ok().and_then(|(bytes, _)| {
             let json: Value = serde_json::from_slice(&bytes).ok()?;
             let text = |key: &str| json[key].as_str().map(str::to_owned);
-            Some((text("channel")?, text("ts")?))
+            let place = (text("channel")?, text("ts")?);
+            (text("to")? == to).then_some(place)
         });
-        Self { path, place }
+        Self { path, to, place }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -55,14 +59,9 @@ impl Board {
 
     fn save(&self) -> io::Result<()> {
         let Some((channel, ts)) = &self.place else { return Ok(()) };
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        make_folder(folder.unwrap_or_else(|| Path::new(".")))?;
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(".new");
-        let mut file = File::create(&temporary)?;
-        file.write_all(json!({"channel": channel, "ts": ts}).to_string().as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &self.path)
+        make_folder(folder(&self.path))?;
+        let content = json!({"channel": channel, "ts": ts, "to": self.to}).to_string();
+        replace(&self.path, content.as_bytes())
     }
 }
 
@@ -76,14 +75,17 @@ mod tests {
     fn a_restart_finds_the_message_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/digest.json");
-        let mut board = Board::open(path.clone());
+        let open = |to: &str| Board::open(path.clone(), to.to_owned());
+        let mut board = open("#metrics");
         let payload = Payload::new(br##"{"channel":"#metrics","text":"t"}"##.to_vec(), 1);
         assert_eq!(board.update(&payload), None);
         board.moves(Some(("C1".to_owned(), "1.2".to_owned())));
-        let update = Board::open(path.clone()).update(&payload).unwrap();
+        let update = open("#metrics").update(&payload).unwrap();
         let body: Value = serde_json::from_slice(&update.body).unwrap();
         assert_eq!(body, json!({"channel": "C1", "ts": "1.2", "text": "t"}));
+        // Another channel has a message of its own.
+        assert_eq!(open("#other").update(&payload), None);
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(Board::open(path).update(&payload), None);
+        assert_eq!(open("#metrics").update(&payload), None);
     }
 }

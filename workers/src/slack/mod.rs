@@ -14,6 +14,7 @@ mod format;
 mod history;
 mod mode;
 mod part;
+mod replace;
 mod words;
 
 use crate::deliver::causes;
@@ -74,11 +75,13 @@ impl Backend for Slack {
                 .filter_map(|(text, series)| self.lines(text, *series))
                 .collect();
         }
+        if let Work::Alert(alerts) = &mut self.work {
+            return alerts.payloads(window);
+        }
         let events = window.annotations().iter().map(event::message);
         let events: Vec<_> = events.map(|(text, blocks)| self.payload(&text, &blocks, 1)).collect();
         let digest = match &mut self.work {
-            Work::Alert(alerts) => return alerts.payloads(window),
-            Work::Bus(_) => None,
+            Work::Alert(_) | Work::Bus(_) => None,
             Work::Digest(digester) => digester.digest(window),
         };
         let digest = digest.map(|digest| self.payload(&digest.text, &digest.blocks, digest.series));
@@ -279,6 +282,10 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             }
         };
         let is_channel = carrier != Carrier::Webhook;
+        let to = match &carrier {
+            Carrier::Channel(channel) => channel.clone(),
+            Carrier::Webhook => String::new(),
+        };
         let (mut pace, is_bus) = (flags.pace, flags.mode == Mode::Bus);
         if !is_bus {
             flags.bus.refuse()?;
@@ -309,7 +316,7 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
         };
         let board = match (flags.digest_update, &work) {
             (None, _) => None,
-            (Some(file), Work::Digest(_)) if is_channel => Some(Board::open(file)),
+            (Some(file), Work::Digest(_)) if is_channel => Some(Board::open(file, to)),
             (Some(_), Work::Digest(_)) => {
                 return Err(wrong(
                     "--digest-update needs a channel: a webhook cannot change a message; give --token-file and --channel",

@@ -290,6 +290,10 @@ the rule none matched no series
         for (line, why) in [
             ("info|c|n|x|1|a", "expected level|type|name|value|time|source"),
             ("{}", "`received_ms` is missing"),
+            (
+                r#"{"received_ms":18446744073709551615,"kind":"set","source":"a","name":"n"}"#,
+                "after the year 9999",
+            ),
             ("{", "EOF"),
         ] {
             let said = Entry::read(line).unwrap().unwrap_err();

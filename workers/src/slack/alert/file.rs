@@ -218,6 +218,10 @@ impl MuteText {
             let why = || (text.span(), "expected a time of day such as 07:30".to_owned());
             time_of_day(text.get_ref()).ok_or_else(why)
         };
+        if self.from.get_ref() == "24:00" {
+            let why = "a mute time cannot begin at 24:00; write 00:00, and the next day in `days`";
+            return Err((self.from.span(), why.to_owned()));
+        }
         let (from, to) = (time(&self.from)?, time(&self.to)?);
         Ok(Mute { rules: self.rules, days, from, to, only_mentions: self.only_mentions })
     }

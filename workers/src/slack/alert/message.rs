@@ -72,7 +72,7 @@ impl Status {
         match self {
             Self::Ended(Why::NoData) => Some("no data any more"),
             Self::Ended(Why::Forgotten) => Some("silent for a day, no longer watched"),
-            Self::Ended(Why::NoRule) => Some("the rule was removed"),
+            Self::Ended(Why::NoRule) => Some("the rule was removed or changed"),
             _ => None,
         }
     }

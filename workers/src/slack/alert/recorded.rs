@@ -8,6 +8,9 @@ use zibrato::window::Window;
 use zibrato::wire::{BatchReader, BatchWriter, Line, LineValue};
 use zibrato::{Gauge, Kind, Summary};
 
+/// The last millisecond of the year 9999. A later time is a mistake, and has no date.
+const LATEST_MS: u64 = 253_402_300_799_999;
+
 /// A batch of one entry, and its time in Unix milliseconds.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -22,7 +25,11 @@ impl Entry {
         if text.trim().is_empty() || text.starts_with('#') {
             return None;
         }
-        Some(if text.starts_with('{') { of_json(text) } else { of_line(text) })
+        let entry = if text.starts_with('{') { of_json(text) } else { of_line(text) };
+        Some(entry.and_then(|entry| match entry.at_ms {
+            ..=LATEST_MS => Ok(entry),
+            at_ms => Err(format!("its time, {at_ms} ms, is after the year 9999")),
+        }))
     }
 
     /// Adds it to a window.

@@ -4,6 +4,7 @@
 
 use super::mute::Mute;
 use super::pattern::Pattern;
+use super::state::Track;
 use super::value::{Function, Unit};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -45,6 +46,19 @@ pub(super) struct Matches {
     pub(super) source: Option<Pattern>,
     pub(super) kind: Option<Kind>,
     pub(super) tags: BTreeMap<String, Pattern>,
+}
+
+impl Matches {
+    fn fit(&self, name: &str, of: &str, is: Option<Kind>, pairs: &[(Box<str>, Box<str>)]) -> bool {
+        let Self { metric, source, kind, tags } = self;
+        let has = |tag: &str, value: &Pattern| {
+            pairs.iter().any(|(name, is)| **name == *tag && value.matches(is))
+        };
+        kind.is_none_or(|kind| Some(kind) == is)
+            && metric.matches(name)
+            && source.as_ref().is_none_or(|source| source.matches(of))
+            && tags.iter().all(|(tag, value)| has(tag, value))
+    }
 }
 
 /// When an alert begins and when it ends.
@@ -90,14 +104,13 @@ impl Condition {
 impl Rule {
     /// Whether the rule is about this series.
     pub(super) fn is_about(&self, series: &Series) -> bool {
-        let Matches { metric, source, kind, tags } = &self.matches;
-        let has = |tag: &str, value: &Pattern| {
-            series.tags.iter().any(|(name, is)| **name == *tag && value.matches(is))
-        };
-        kind.is_none_or(|kind| kind == series.value.kind())
-            && metric.matches(&series.name)
-            && source.as_ref().is_none_or(|source| source.matches(&series.source))
-            && tags.iter().all(|(tag, value)| has(tag, value))
+        let Series { name, source, tags, .. } = series;
+        self.matches.fit(name, source, Some(series.value.kind()), tags)
+    }
+
+    /// Whether the rule is about this series, which was seen before.
+    pub(super) fn covers(&self, track: &Track) -> bool {
+        self.matches.fit(&track.metric, &track.source, track.kind(), &track.pairs)
     }
 
     /// The function for series of this kind.

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use super::announce::Carrier;
 use super::rules::{Condition, Rule, Rules};
 use super::value::{Unit, kind_word};
 use crate::slack::format::tags_text;
@@ -24,6 +25,9 @@ pub(super) const WINDOWS: usize = 24;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) version: u32,
+    /// The channel to which the messages were sent, as it was configured; empty for a webhook.
+    #[serde(default)]
+    pub(super) to: Option<String>,
     /// The end of the last window that was evaluated, in Unix milliseconds. A window that does not
     /// end later is delivered again.
     pub(super) through_ms: u64,
@@ -41,6 +45,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             version: VERSION,
+            to: None,
             through_ms: 0,
             next: 0,
             tracks: BTreeMap::new(),
@@ -57,6 +62,9 @@ pub(super) struct Track {
     pub(super) metric: String,
     pub(super) source: String,
     pub(super) tags: String,
+    /// The same, to compare them with the patterns of the rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pairs: Vec<(Box<str>, Box<str>)>,
     /// A word such as `timer`.
     kind: String,
     pub(super) unit: Unit,
@@ -64,6 +72,10 @@ pub(super) struct Track {
     pub(super) seen_ms: u64,
     /// The start of the first window in which the condition held, if it has held since.
     pub(super) breach_ms: Option<u64>,
+    /// The time of long gaps without windows since `breach_ms`, or since `seen_ms` for an absent
+    /// series.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) gap_ms: u64,
     /// The time since which the alert fires.
     pub(super) firing_ms: Option<u64>,
     /// How the last alert ended.
@@ -98,7 +110,7 @@ pub(super) enum Why {
     NoData,
     /// An absent series is no longer expected.
     Forgotten,
-    /// The rule was removed from the file.
+    /// The rule was removed from the file, or is no longer about the series.
     NoRule,
 }
 
@@ -136,6 +148,56 @@ impl State {
         Ok(state)
     }
 
+    /// Messages go to this channel, or to a webhook, from now on. If they went elsewhere, alerts that
+    /// fire are told anew there, and messages that wait go there.
+    pub(super) fn send_to(&mut self, carrier: &Carrier) {
+        let channel = match carrier {
+            Carrier::Channel(channel) => Some(channel),
+            Carrier::Webhook => None,
+        };
+        let to = channel.cloned().unwrap_or_default();
+        if self.to.replace(to.clone()).is_none_or(|before| before == to) {
+            return;
+        }
+        let is_new = |key: &str, body: &Value| body.get(key).is_none();
+        self.outbox.retain(|message| {
+            ["ts", "thread_ts"].into_iter().all(|key| is_new(key, &message.body))
+        });
+        // Those that wait to be sent as messages of a channel remain messages of a channel.
+        self.posts.retain(|id, _| {
+            channel.is_some() && self.outbox.iter().any(|message| message.post == Some(*id))
+        });
+        for message in &mut self.outbox {
+            message.post = message.post.filter(|id| self.posts.contains_key(id));
+            message.tried = false;
+            if let Some(fields) = message.body.as_object_mut() {
+                match channel {
+                    Some(channel) => {
+                        drop(fields.insert("channel".to_owned(), channel.as_str().into()))
+                    }
+                    None => drop(fields.remove("channel")),
+                }
+            }
+        }
+        for track in self.tracks.values_mut() {
+            if track.told.take_if(|id| !self.posts.contains_key(id)).is_some() {
+                track.told_ms = 0;
+            }
+        }
+    }
+
+    /// The clock was set back to this time: nothing has happened later.
+    pub(super) fn set_back(&mut self, to_ms: u64) {
+        let earlier = |at_ms: &mut u64| *at_ms = to_ms.min(*at_ms);
+        earlier(&mut self.through_ms);
+        for track in self.tracks.values_mut() {
+            earlier(&mut track.seen_ms);
+            earlier(&mut track.told_ms);
+            [&mut track.breach_ms, &mut track.firing_ms].into_iter().flatten().for_each(earlier);
+        }
+        self.posts.values_mut().for_each(|post| earlier(&mut post.updated_ms));
+    }
+
     /// The state as JSON, without what a restart does not need.
     pub(super) fn to_json(&self, rules: &Rules) -> Vec<u8> {
         let rule_of: BTreeMap<_, _> = rules.rules.iter().map(|rule| (&*rule.name, rule)).collect();
@@ -147,11 +209,18 @@ impl State {
             tracks,
             posts: self.posts.clone(),
             outbox: self.outbox.clone(),
+            to: self.to.clone(),
             ..Self { through_ms: self.through_ms, next: self.next, ..Self::default() }
         };
         // All keys are texts, so this does not fail.
         serde_json::to_vec(&small).unwrap_or_default()
     }
+}
+
+/// Whether it can be left out of the file.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Track {
@@ -169,10 +238,12 @@ impl Track {
             metric: series.name.to_string(),
             source: series.source.to_string(),
             tags,
+            pairs: series.tags.to_vec(),
             kind: kind_word(kind).to_owned(),
             unit: Unit::of(kind, rule.function(kind), series.value.unit()),
             seen_ms: 0,
             breach_ms: None,
+            gap_ms: 0,
             firing_ms: None,
             ended: None,
             value: None,

@@ -2,8 +2,9 @@
 
 use super::rules::Rules;
 use super::state::State;
+use crate::slack::replace::{folder, replace, with_ending};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zibrato::daemon::{make_folder, read_bounded};
@@ -30,7 +31,8 @@ impl Store {
         &self.path
     }
 
-    /// The state in the file; an empty one if there is no file, or one that cannot be read.
+    /// The state in the file; an empty one if there is no file, or one that cannot be read, which is
+    /// kept with the ending `.damaged`.
     pub(super) fn load(&mut self) -> State {
         let file = self.path.display();
         match read_bounded(&self.path, MAX_BYTES) {
@@ -39,12 +41,14 @@ impl Store {
                     self.content = Some(content);
                     return state;
                 }
-                Err(why) => tracing::error!(
-                    event = "alert_state_lost",
-                    %file,
-                    why,
-                    what = "alerts that fire are posted again"
-                ),
+                Err(why) => {
+                    let aside = with_ending(&self.path, ".damaged");
+                    let what = match std::fs::rename(&self.path, &aside) {
+                        Ok(()) => "it was renamed to .damaged; alerts that fire are posted again",
+                        Err(_) => "alerts that fire are posted again",
+                    };
+                    tracing::error!(event = "alert_state_lost", %file, why, what);
+                }
             },
             Err(why) if why.kind() == ErrorKind::NotFound => {}
             Err(why) => tracing::error!(event = "alert_state_lost", %file, %why),
@@ -59,19 +63,14 @@ impl Store {
         if self.content.as_ref() == Some(&content) {
             return Ok(());
         }
-        let temporary = with_ending(&self.path, ".new");
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        let written = file.write_all(&content).and_then(|()| file.sync_all());
-        let written = written.and_then(|()| std::fs::rename(&temporary, &self.path));
-        if written.is_err() {
-            std::fs::remove_file(&temporary).ok();
-        }
-        written?;
-        File::open(folder(&self.path))?.sync_all()?;
+        replace(&self.path, &content)?;
         self.content = Some(content);
         Ok(())
+    }
+
+    /// Whether this process has the lock.
+    pub(super) const fn is_locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Takes the lock, unless this process has it.
@@ -108,19 +107,6 @@ impl Store {
     }
 }
 
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(ending);
-    text.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{State, Store};
@@ -147,6 +133,9 @@ mod tests {
         assert_eq!(third.load().next, 4);
         third.save(&state, &rules).unwrap();
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(Store::new(path).load(), State::default());
+        assert_eq!(Store::new(path.clone()).load(), State::default());
+        let kept = folder.path().join("deep/alerts.json.damaged");
+        assert_eq!(std::fs::read(kept).unwrap(), b"{");
+        assert!(!path.exists());
     }
 }

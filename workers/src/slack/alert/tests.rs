@@ -3,15 +3,17 @@
 use super::announce::{Announcer, Carrier};
 use super::engine::{Ended, evaluate};
 use super::file::parse;
+use super::recorded::Entry;
 use super::rules::Rules;
 use super::state::State;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use zibrato::window::Window;
-use zibrato::wire::Line;
 
+mod gaps;
 mod hour;
 mod incidents;
+mod trouble;
 
 /// 2026-11-20 12:00:00 UTC, a Friday.
 const NOON_MS: u64 = 1_795_176_000_000;
@@ -65,7 +67,7 @@ impl Stage {
         let mut window = Window::new(self.now_ms, self.length_ms, 1_000_000);
         for line in lines {
             let line = format!("info|{}", line.as_ref());
-            window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+            Entry::read(&line).unwrap().unwrap().fold(&mut window);
         }
         let series = window.into_series();
         let ended = Ended { start_ms: self.now_ms, length_ms: self.length_ms, series: &series };

@@ -7,7 +7,7 @@
 //! alert is worse.
 
 use super::announce::{Announcer, Carrier};
-use super::engine::{Ended, evaluate};
+use super::engine::{Ended, evaluate, set_back_ms};
 use super::message::mrkdwn;
 use super::picture::{Job, Pictures};
 use super::rules::Rules;
@@ -87,7 +87,14 @@ impl Alerts {
         let silent = self.is_silent(behind_ms > LATE_MS.max(length_ms.saturating_mul(2)));
         let series = window.into_series();
         let window = Ended { start_ms, length_ms, series: &series };
-        let state = loaded(&mut self.state, &mut self.store);
+        let state = loaded(&mut self.state, &mut self.store, &self.carrier);
+        if let Some(back_ms) = set_back_ms(state, window) {
+            let what =
+                "the clock of the broker or of this machine was ahead; alerts go on from here";
+            tracing::warn!(event = "clock_set_back", seconds = back_ms / 1000, what);
+            state.set_back(start_ms);
+            self.announcer = Announcer::default();
+        }
         // Otherwise the window was evaluated before, but not committed.
         if window.end_ms() > state.through_ms {
             let no_room = evaluate(state, &self.rules, window);
@@ -116,7 +123,7 @@ impl Alerts {
     /// Records that a payload is about to be sent, and returns what to send: if Slack may have
     /// accepted it before, it says so.
     pub(crate) fn begin(&mut self, payload: &Payload) -> Result<Payload, SendError> {
-        let state = loaded(&mut self.state, &mut self.store);
+        let state = loaded(&mut self.state, &mut self.store, &self.carrier);
         let mut sent = payload.clone();
         let message = state.outbox.iter_mut().find(|message| bytes(&message.body) == payload.body);
         if let Some(message) = message {
@@ -130,6 +137,9 @@ impl Alerts {
         self.unsaved.get_or_insert_with(Instant::now);
         match self.save() {
             Ok(()) => Ok(sent),
+            // It is reported, and nothing is committed. A lost alert would be worse than one that is
+            // repeated after a restart.
+            Err(_) if self.store.is_locked() => Ok(sent),
             Err(why) => Err(SendError::Retry { after: None, why: why.into() }),
         }
     }
@@ -140,7 +150,7 @@ impl Alerts {
         payload: &Payload,
         sent: &Result<Option<(String, String)>, SendError>,
     ) {
-        let state = loaded(&mut self.state, &mut self.store);
+        let state = loaded(&mut self.state, &mut self.store, &self.carrier);
         let at = state.outbox.iter().position(|message| bytes(&message.body) == payload.body);
         let Some(at) = at else { return };
         match sent {
@@ -179,7 +189,7 @@ impl Alerts {
     pub(crate) fn settle(&mut self) -> Option<Instant> {
         if self.state.is_none() {
             match self.store.lock() {
-                Ok(()) => drop(loaded(&mut self.state, &mut self.store)),
+                Ok(()) => drop(loaded(&mut self.state, &mut self.store, &self.carrier)),
                 Err(why) => self.fails(&why.to_string()),
             }
         }
@@ -195,7 +205,7 @@ impl Alerts {
     }
 
     fn save(&mut self) -> Result<(), String> {
-        let state = loaded(&mut self.state, &mut self.store);
+        let state = loaded(&mut self.state, &mut self.store, &self.carrier);
         match self.store.save(state, &self.rules) {
             Ok(()) => {
                 (self.unsaved, self.trouble) = (None, None);
@@ -219,9 +229,10 @@ impl Alerts {
 }
 
 /// The state, which is read when it is first needed.
-fn loaded<'a>(state: &'a mut Option<State>, store: &mut Store) -> &'a mut State {
+fn loaded<'a>(state: &'a mut Option<State>, store: &mut Store, carrier: &Carrier) -> &'a mut State {
     state.get_or_insert_with(|| {
         let mut state = store.load();
+        state.send_to(carrier);
         state.outbox.iter_mut().filter(|message| message.tried).for_each(mark);
         state
     })

@@ -57,6 +57,10 @@ fn a_mistake_has_its_place_and_a_remedy() {
             "line 6, column 8: expected a time of day such as 07:30",
         ),
         (
+            rule("above = 1\n[[mute]]\nfrom = '24:00'\nto = '06:00'"),
+            "line 6, column 8: a mute time cannot begin at 24:00; write 00:00",
+        ),
+        (
             rule("above = 1\n[[mute]]\ndays = ['sa']\nfrom = '22:00'\nto = '07:00'"),
             "line 6, column 9: expected one of mon,",
         ),

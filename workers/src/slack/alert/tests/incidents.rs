@@ -220,6 +220,9 @@ fn the_alerts_of_a_removed_rule_end() {
     stage.rules = super::parse("[[rule]]\nname = 'other'\nmetric = 'x'\nabove = 1\n").unwrap();
     stage.restart();
     let texts = stage.window(["g|web.time|300|1|a"]);
-    assert!(texts[0].ends_with("ENDED slow: web.time on a the rule was removed"), "{texts:?}");
+    assert!(
+        texts[0].ends_with("ENDED slow: web.time on a the rule was removed or changed"),
+        "{texts:?}"
+    );
     assert!(stage.window(NOTHING).is_empty() && stage.state.tracks.is_empty());
 }
