@@ -26,6 +26,9 @@ pub(super) enum ConnectionError {
     Reset(Address),
     #[error("{0} has acknowledged nothing for {seconds} s; does it hang, or is the network down?", seconds = .1.as_secs_f64())]
     Silent(Address, Duration),
+    #[cfg(feature = "slack")]
+    #[error("{0} has not read everything within {seconds} s; does it hang, or is its cache full? --timeout is how long to wait", seconds = .1.as_secs_f64())]
+    Unread(Address, Duration),
     #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
     Searching(Address),
     #[error("the connection to {0} broke")]
@@ -48,6 +51,8 @@ pub(super) fn failure(why: ConnectionError) -> SendError {
         _ => false,
     };
     match why {
+        #[cfg(feature = "slack")]
+        ConnectionError::Unread(..) => SendError::Unknown { after, why: Box::new(why) },
         why if needs_operator => SendError::Stop { why: Box::new(why) },
         ConnectionError::Refused(_)
         | ConnectionError::TooLong(..)

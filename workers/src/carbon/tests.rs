@@ -265,3 +265,26 @@ fn errors_about_invalid_flags_say_what_to_do() {
         assert!(error.contains(part), "{args:?}: {error}");
     }
 }
+
+#[cfg(feature = "slack")]
+#[test]
+fn what_the_peer_has_not_read_is_not_confirmed() {
+    let payload = || Payload::new(b"s.n 1 60\n".to_vec(), 1);
+    let carbon =
+        |address: &Address| Carbon::to(address.clone()).timeout(Duration::from_millis(300));
+    // It accepts nothing, but the system does, and takes the data.
+    let (_stalled, address) = listener();
+    let mut hanging = carbon(&address);
+    let refused = hanging.deliver_confirmed(&payload());
+    assert!(matches!(refused, Err(SendError::Unknown { .. })), "{refused:?}");
+    let (reads, address) = listener();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut text = String::new();
+            accept(&reads).read_to_string(&mut text).unwrap();
+            assert_eq!(text, "s.n 1 60\n");
+        });
+        let mut reading = Carbon::to(address).timeout(LONG);
+        reading.deliver_confirmed(&payload()).unwrap();
+    });
+}

@@ -8,7 +8,8 @@ use crate::carbon::stream::Peer;
 
 impl Connection {
     /// Waits until the peer has read everything. Nothing is kept to be written again: on an error the
-    /// caller does that. A peer that does not close within the timeout has at least not refused it.
+    /// caller does that. A peer that does not close within the timeout may not have read
+    /// it.
     pub(in crate::carbon) fn confirm(&mut self) -> Result<(), ConnectionError> {
         let timeout = self.dial.timeout();
         let state = self.stream.as_mut().map(|stream| stream.finish(timeout));
@@ -20,12 +21,7 @@ impl Connection {
                 self.broken(&why);
                 Err(self.reset())
             }
-            Some(Peer::Open) => {
-                let what = "it has not closed the connection after everything was written, so it is not \
-                            known what it has read";
-                tracing::debug!(event = "unconfirmed", address = %self.address(), what);
-                Ok(())
-            }
+            Some(Peer::Open) => Err(ConnectionError::Unread(self.address().clone(), timeout)),
             None | Some(Peer::Closed) => Ok(()),
         };
         self.start_afresh();
