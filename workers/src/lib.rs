@@ -102,6 +102,7 @@ mod once;
 mod program;
 mod progress;
 mod queue;
+pub mod rows;
 mod secret;
 #[cfg(feature = "slack")]
 pub mod slack;

@@ -6,10 +6,10 @@
 use super::format::{
     MAX_NAME, MAX_TAGS, escape, number, seconds, shown, tags_text, window as window_text,
 };
-use super::history::{History, Past};
+use crate::rows::{Row, Rows};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
-use zibrato::window::{Fold, Series, Window, sparkline};
+use zibrato::window::{Fold, Window};
 use zibrato::{MAX_UNIT_BYTES as MAX_UNIT, Percentile, Summary};
 
 /// Maximum length of the title, in characters: the limit of a header block.
@@ -26,7 +26,7 @@ const MAX_CHARACTERS: usize = 11_000;
 #[derive(Debug)]
 pub(super) struct Digester {
     title: String,
-    history: History,
+    rows: Rows,
 }
 
 /// A message without its destination.
@@ -42,7 +42,7 @@ pub(super) struct Digest {
 
 impl Digester {
     pub(super) fn new(title: String) -> Self {
-        Self { title, history: History::default() }
+        Self { title, rows: Rows::new() }
     }
 
     /// The message for a window; none for an empty one.
@@ -54,38 +54,30 @@ impl Digester {
             return None;
         }
         let (start_ms, length_ms) = (window.start_ms(), window.length_ms().max(1));
-        let number_of_window = start_ms / length_ms;
-        self.history.begin(number_of_window);
-        let all = window.into_series();
-        let mut rows: Vec<(&Series, Past)> = all
-            .iter()
-            .filter_map(|series| {
-                let value = drawn(&series.value)?;
-                Some((series, self.history.record(series, number_of_window, value)))
-            })
-            .collect();
-        rows.sort_by_key(|(_, past)| Reverse(past.change));
-        let changed = rows.iter().filter(|(_, past)| past.change > 0).count();
-        let totals = format!("{} series, {changed} changed", all.len());
+        let all = window.series().len();
+        let mut rows = self.rows.add(&window);
+        rows.sort_by_key(|row| Reverse(row.past.change));
+        let changed = rows.iter().filter(|row| row.past.change > 0).count();
+        let totals = format!("{all} series, {changed} changed");
         let mut blocks = vec![
             json!({"type": "header",
                 "text": {"type": "plain_text", "text": self.title, "emoji": true}}),
             context(&format!("{} · {totals}", window_text(start_ms, length_ms))),
         ];
         let shown = sections(&rows, length_ms, &mut blocks);
-        if shown < all.len() {
-            blocks.push(context(&format!("{} more series not shown", all.len() - shown)));
+        if shown < all {
+            blocks.push(context(&format!("{} more series not shown", all - shown)));
         }
-        let text = format!("{}: {} series", escape(&self.title), all.len());
-        Some(Digest { text, blocks, series: all.len() })
+        let text = format!("{}: {all} series", escape(&self.title));
+        Some(Digest { text, blocks, series: all })
     }
 }
 
 /// Adds a section for each series that fits, and returns their number.
-fn sections(rows: &[(&Series, Past)], length_ms: u64, blocks: &mut Vec<Value>) -> usize {
+fn sections(rows: &[Row<'_>], length_ms: u64, blocks: &mut Vec<Value>) -> usize {
     let mut characters = 0;
-    for (i, (series, past)) in rows.iter().take(MAX_SECTIONS).enumerate() {
-        let text = section(series, past, length_ms);
+    for (i, row) in rows.iter().take(MAX_SECTIONS).enumerate() {
+        let text = section(row, length_ms);
         characters += text.chars().count();
         if characters > MAX_CHARACTERS {
             return i;
@@ -105,27 +97,15 @@ fn mrkdwn(text: &str) -> Value {
 }
 
 /// One series: `*name* _source_ tag=value ˋ▁▅█ˋ values`.
-fn section(series: &Series, past: &Past, length_ms: u64) -> String {
+fn section(row: &Row<'_>, length_ms: u64) -> String {
+    let series = row.series;
     let (name, source) = (shown(&series.name, MAX_NAME), shown(&series.source, MAX_NAME));
     let mut text = format!("*{name}* _{source}_ ");
     if !series.tags.is_empty() {
         text.extend([&*shown(&tags_text(&series.tags), MAX_TAGS), " "]);
     }
-    text.extend(["`", &sparkline(&past.values), "` ", &values(&series.value, length_ms)]);
+    text.extend(["`", &row.sparkline(), "` ", &values(&series.value, length_ms)]);
     text
-}
-
-/// The value for the sparkline; `None` if there was no reading.
-fn drawn(value: &Fold) -> Option<f64> {
-    if let Some(summary) = value.summary() {
-        return (!summary.is_empty()).then(|| summary.mean());
-    }
-    match value {
-        Fold::Counter(sum) => Some(*sum),
-        Fold::Gauge(gauge) => gauge.map(|gauge| gauge.last),
-        Fold::Set(members) => Some(members.len() as f64),
-        _ => None, // a kind that a later version may add
-    }
 }
 
 fn values(value: &Fold, length_ms: u64) -> String {

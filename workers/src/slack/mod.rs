@@ -11,7 +11,6 @@ mod digest;
 mod event;
 mod flags;
 mod format;
-mod history;
 mod mode;
 mod part;
 mod replace;

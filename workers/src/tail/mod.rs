@@ -1,6 +1,7 @@
 //! `zibrato-tail`: prints each entry of a broker's live stream as it arrives.
 
 mod print;
+mod tables;
 
 use crate::curve::CurveFlags;
 use crate::feed::{Broker, Event, Feed, LiveFeed, Wait, check_broker};
@@ -11,9 +12,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use tables::Tables;
 use zibrato::clock::unix_ms;
 use zibrato::daemon::{
-    CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, stdout_failure, whole_number,
+    CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, seconds, stdout_failure,
+    whole_number,
 };
 use zibrato::resources::Resources;
 
@@ -62,10 +65,13 @@ impl Program for TailFlags {
 #[command(name = PROGRAM, version, after_help = "\
 Examples:
   zibrato-tail --levels info,warn
+  zibrato-tail --table --flush 10
   zibrato-tail --name db. --json | jq -c 'select(.kind == \"timer\")'
 
 Times are in UTC. They are the times at which the broker received each entry.
 Counts and durations cover the publisher's interval, which is one second by default.
+Names that begin with `zibrato.`, which Zibrato measures about itself, are only printed if --name
+begins with `zibrato.` or --levels has `zibrato`.
 A gauge has its last reading, and count, min and max if it was set more than once. Gauges that nobody
 set are not printed. An annotation has its title, how long the event took, and its links.")]
 struct TailFlags {
@@ -89,8 +95,16 @@ struct TailFlags {
     name: String,
 
     /// Print one JSON object per line
-    #[arg(long)]
+    #[arg(long, conflicts_with = "table")]
     json: bool,
+
+    /// Print a table of all series at the end of each window, with rates, percentiles and the last windows
+    #[arg(long)]
+    table: bool,
+
+    /// Length of a window of --table, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "5", requires = "table", value_parser = seconds(0.1..=86_400.0))]
+    flush: Duration,
 
     #[command(flatten)]
     common: CommonFlags,
@@ -105,6 +119,12 @@ const NEEDS: Resources = Resources {
 };
 
 impl TailFlags {
+    fn names(&self) -> Names {
+        let levels = self.levels.names();
+        let own = self.name.starts_with(OWN) || levels.iter().any(|level| level == "zibrato");
+        Names { prefix: self.name.clone(), own }
+    }
+
     fn broker(&self) -> Result<Broker, Failure> {
         let broker = Broker { curve: self.curve.read()?, ..Broker::new(&*self.host, self.port) };
         if broker.endpoint().is_some() {
@@ -115,6 +135,23 @@ impl TailFlags {
             self.host
         );
         Err(Failure::new(Exit::Config, message))
+    }
+}
+
+/// The beginning of the names of what Zibrato measures about itself.
+const OWN: &str = "zibrato.";
+
+/// The names that are printed.
+#[derive(Debug)]
+struct Names {
+    prefix: String,
+    /// Whether they include what Zibrato measures about itself.
+    own: bool,
+}
+
+impl Names {
+    fn include(&self, name: &str) -> bool {
+        name.starts_with(&*self.prefix) && (self.own || !name.starts_with(OWN))
     }
 }
 
@@ -132,24 +169,62 @@ fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
     let mut feed = LiveFeed::connect(broker, &flags.levels)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("cannot subscribe: {why}")))?;
     doubts.log();
-    let format = if flags.json { Format::Json } else { Format::Human };
-    let mut printer = Printer::new(format, &flags.name);
+    let names = flags.names();
+    let mut output = if flags.table {
+        Output::Tables(Box::new(Tables::new(flags.flush, names)))
+    } else {
+        let format = if flags.json { Format::Json } else { Format::Human };
+        Output::Lines(Printer::new(format, names))
+    };
     while !stop.raised() {
-        let (mut text, mut until) = (Vec::new(), Instant::now() + LONGEST_WAIT);
+        let (mut text, mut until) = (Vec::new(), Instant::now() + output.longest_wait(unix_ms()));
         while let Event::Batch { frames, .. } =
             feed.next(&Wait::new(until, [Some(stop.as_fd()), None]))
         {
-            printer.print(&frames, unix_ms(), &mut text);
+            output.take(&frames, unix_ms(), &mut text);
             if text.len() >= CHUNK_BYTES {
                 break;
             }
             until = Instant::now();
         }
+        output.end_windows(unix_ms(), &mut text);
         if let Err(why) = write(&text, &stop) {
             return stdout_failure(why);
         }
     }
     Ok(())
+}
+
+/// What is printed.
+enum Output {
+    /// Each entry, as it arrives.
+    Lines(Printer),
+    /// A table for each window.
+    Tables(Box<Tables>),
+}
+
+impl Output {
+    fn take(&mut self, frames: &[&[u8]], now_ms: u64, text: &mut Vec<u8>) {
+        match self {
+            Self::Lines(printer) => printer.print(frames, now_ms, text),
+            Self::Tables(tables) => tables.take(frames, now_ms),
+        }
+    }
+
+    fn end_windows(&mut self, now_ms: u64, text: &mut Vec<u8>) {
+        match self {
+            Self::Lines(_) => {}
+            Self::Tables(tables) => tables.print(now_ms, text),
+        }
+    }
+
+    /// Maximum time until something may have to be printed without a message.
+    fn longest_wait(&self, now_ms: u64) -> Duration {
+        match self {
+            Self::Lines(_) => LONGEST_WAIT,
+            Self::Tables(tables) => tables.next(now_ms).min(LONGEST_WAIT),
+        }
+    }
 }
 
 /// Writes to stdout. A stalled reader does not prevent a stop.

@@ -2,6 +2,8 @@
 //!
 //! Pure: frames and times are arguments.
 
+use super::Names;
+use crate::rows::text::duration;
 use serde_json::{Map, Value as Json, json};
 use std::fmt::{self, Display, Write as _};
 use zibrato::wire::{BatchReader, EncodedSummary, Entry, Message, Value, message};
@@ -20,11 +22,11 @@ pub(super) enum Format {
 /// The width of the column for the level, which grows with the longest level that was printed.
 const LEVEL_WIDTHS: std::ops::RangeInclusive<usize> = 7..=24;
 
-/// Formats the entries whose names have a given prefix.
+/// Formats the entries with these names.
 #[derive(Debug)]
 pub(super) struct Printer {
     format: Format,
-    prefix: String,
+    names: Names,
     level_width: usize,
 }
 
@@ -36,8 +38,8 @@ struct Origin<'a> {
 }
 
 impl Printer {
-    pub(super) fn new(format: Format, prefix: &str) -> Self {
-        Self { format, prefix: prefix.to_owned(), level_width: *LEVEL_WIDTHS.start() }
+    pub(super) fn new(format: Format, names: Names) -> Self {
+        Self { format, names, level_width: *LEVEL_WIDTHS.start() }
     }
 
     /// Appends the entries of one message to `text`. Messages that are not batches are ignored.
@@ -58,7 +60,7 @@ impl Printer {
         let origin = Origin { level, source: batch.source(), received_ms };
         for entry in batch.entries() {
             match entry {
-                Ok(entry) if !entry.name.starts_with(&*self.prefix) || is_repeated(&entry) => (),
+                Ok(entry) if !self.names.include(entry.name) || is_repeated(&entry) => (),
                 Ok(entry) => {
                     let line = match self.format {
                         Format::Human => {
@@ -311,30 +313,12 @@ impl Display for Short {
     }
 }
 
-/// A duration with three digits and a suitable unit.
+/// A duration with a suitable unit.
 struct Seconds(f64);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0;
-        let (value, unit) = match seconds.abs() {
-            0.0 => (0.0, "s"),
-            ..1e-6 => (seconds * 1e9, "ns"),
-            ..1e-3 => (seconds * 1e6, "µs"),
-            ..1.0 => (seconds * 1e3, "ms"),
-            ..120.0 => (seconds, "s"),
-            ..7200.0 => (seconds / 60.0, "min"),
-            _ => (seconds / 3600.0, "h"),
-        };
-        let digits = match value.abs() {
-            ..10.0 => 2,
-            ..100.0 => 1,
-            _ => 0,
-        };
-        let text = format!("{value:.digits$}");
-        let short =
-            if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-        write!(f, "{short}{unit}")
+        f.write_str(&duration(self.0))
     }
 }
 

@@ -168,13 +168,13 @@ fn unavailable(part: &str, error: &dyn std::error::Error) -> Failure {
 /// The totals that the worker received, by extension.
 fn arrived(totals: &Totals) -> BTreeMap<String, Tally> {
     let mut by_extension: BTreeMap<String, Tally> = BTreeMap::new();
-    for (name, sum) in &totals.counters {
+    for (name, sum) in totals.counters() {
         let Some((what, extension)) = name.split_once('.') else { continue };
         let of = |files, lines, bytes| Tally { files, lines, bytes };
         let tally = match what {
-            "files" => of(*sum as u64, 0, 0),
-            "lines" => of(0, *sum as u64, 0),
-            "bytes" => of(0, 0, *sum as u64),
+            "files" => of(sum as u64, 0, 0),
+            "lines" => of(0, sum as u64, 0),
+            "bytes" => of(0, 0, sum as u64),
             _ => continue,
         };
         *by_extension.entry(extension.to_owned()).or_default() += tally;
@@ -194,7 +194,7 @@ fn json(done: &Done, totals: &Totals, seconds: f64, same: bool) -> Value {
     let arrived = arrived(totals);
     let by_extension: serde_json::Map<_, _> =
         arrived.iter().map(|(extension, t)| (extension.clone(), tally(t))).collect();
-    let reads = totals.timers.get("quickstart.read").map(|reads| {
+    let reads = totals.timer("quickstart.read").map(|reads| {
         json!({
             "count": reads.count(), "mean": reads.mean(), "p50": reads.quantile(0.5),
             "p99": reads.quantile(0.99), "max": reads.max(), "unit": "seconds",

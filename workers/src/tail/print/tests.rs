@@ -1,6 +1,6 @@
 //! The output for people and for programs, for each kind.
 
-use super::{Format, Printer, Seconds};
+use super::{Format, Names, Printer, Seconds};
 use proptest::prelude::*;
 use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
 use zibrato::{Annotation, Gauge, Summary};
@@ -8,9 +8,13 @@ use zibrato::{Annotation, Gauge, Summary};
 /// 2023-11-14 22:13:20.250.
 const RECEIVED: u64 = 1_700_000_000_250;
 
+fn names(prefix: &str) -> Names {
+    Names { prefix: prefix.to_owned(), own: false }
+}
+
 fn print(format: Format, prefix: &str, batch: BatchWriter) -> String {
     let mut text = Vec::new();
-    print_to(&mut text, &mut Printer::new(format, prefix), "info", batch);
+    print_to(&mut text, &mut Printer::new(format, names(prefix)), "info", batch);
     String::from_utf8(text).unwrap()
 }
 
@@ -60,7 +64,7 @@ fn people_get_columns() {
 
 #[test]
 fn columns_stay_aligned_after_a_long_level() {
-    let (mut text, mut printer) = (Vec::new(), Printer::new(Format::Human, ""));
+    let (mut text, mut printer) = (Vec::new(), Printer::new(Format::Human, names("")));
     for level in ["info", "zibrato", "a-longer-level", "info"] {
         let mut batch = BatchWriter::new("web-1", 0, 1000);
         batch.counter("logins", &[], 3.0);
@@ -123,7 +127,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let mut text = Vec::new();
-        let mut printer = Printer::new(Format::Json, "");
+        let mut printer = Printer::new(Format::Json, names(""));
         printer.print(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), 0, &mut text);
         let (id, body) = ([0; 24], one_of_each().finish());
         let frames: [&[u8]; 3] = [b"zb1|info|", &id, &body[..cut.index(body.len())]];

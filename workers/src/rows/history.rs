@@ -1,4 +1,4 @@
-//! The values of each series in its last windows, for its sparkline and its change.
+//! The values of each series in its last windows, for its bars and its change.
 //!
 //! Pure.
 
@@ -20,7 +20,7 @@ type Key = (Box<str>, Arc<str>, Kind, Tags, Option<Box<str>>);
 
 /// The last windows of many series.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(crate) struct History {
     tracks: BTreeMap<Key, Track>,
 }
 
@@ -33,26 +33,25 @@ struct Track {
 }
 
 /// The history of a series, including the current window.
-#[derive(Debug, PartialEq)]
-pub(super) struct Past {
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Past {
     /// Oldest first; NaN for a window in which the series was silent.
-    pub(super) values: Vec<f64>,
+    pub values: Vec<f64>,
     /// The difference between the last value and the mean of the earlier ones, in percent of the
     /// larger one.
-    pub(super) change: u32,
+    pub change: u32,
 }
 
 impl History {
     /// Removes series that were idle until `window`, a number that increases by one per window.
-    pub(super) fn begin(&mut self, window: u64) {
+    pub(crate) fn begin(&mut self, window: u64) {
         self.tracks.retain(|_, track| track.last.saturating_add(WINDOWS as u64) >= window);
     }
 
     /// Records the value of a series in `window`, and returns its history.
-    pub(super) fn record(&mut self, series: &Series, window: u64, value: f64) -> Past {
-        let kind = series.value.kind();
-        let (name, source) = (series.name.clone(), Arc::clone(&series.source));
-        let key = (name, source, kind, series.tags.clone(), series.value.unit().map(Box::from));
+    pub(crate) fn record(&mut self, series: &Series, window: u64, value: f64) -> Past {
+        let key = key(series);
         let full = self.tracks.len() >= MAX_TRACKS;
         if full && !self.tracks.contains_key(&key) {
             return Past { values: vec![value], change: 0 };
@@ -65,9 +64,26 @@ impl History {
         track.last = window;
         let surplus = track.values.len().saturating_sub(WINDOWS);
         track.values.drain(..surplus);
-        let values: Vec<f64> = track.values.iter().copied().collect();
+        track.past()
+    }
+
+    /// The history of a series without the current window; nothing if there is none.
+    pub(crate) fn of(&self, series: &Series) -> Past {
+        self.tracks.get(&key(series)).map_or_else(Past::default, Track::past)
+    }
+}
+
+impl Track {
+    fn past(&self) -> Past {
+        let values: Vec<f64> = self.values.iter().copied().collect();
         Past { change: change(&values), values }
     }
+}
+
+fn key(series: &Series) -> Key {
+    let (name, source) = (series.name.clone(), Arc::clone(&series.source));
+    let unit = series.value.unit().map(Box::from);
+    (name, source, series.value.kind(), series.tags.clone(), unit)
 }
 
 /// A series without earlier values counts as changed by 100 %.
