@@ -1,11 +1,13 @@
 //! `zibrato-tail`: prints each entry of a broker's live stream as it arrives.
 
+mod names;
 mod print;
 mod tables;
 
 use crate::curve::CurveFlags;
 use crate::feed::{Broker, Event, Feed, LiveFeed, Wait, check_broker};
 use crate::levels::Levels;
+use names::{Names, OWN};
 use print::{Format, Printer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
@@ -135,23 +137,6 @@ impl TailFlags {
             self.host
         );
         Err(Failure::new(Exit::Config, message))
-    }
-}
-
-/// The beginning of the names of what Zibrato measures about itself.
-const OWN: &str = "zibrato.";
-
-/// The names that are printed.
-#[derive(Debug)]
-struct Names {
-    prefix: String,
-    /// Whether they include what Zibrato measures about itself.
-    own: bool,
-}
-
-impl Names {
-    fn include(&self, name: &str) -> bool {
-        name.starts_with(&*self.prefix) && (self.own || !name.starts_with(OWN))
     }
 }
 

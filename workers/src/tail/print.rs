@@ -2,7 +2,7 @@
 //!
 //! Pure: frames and times are arguments.
 
-use super::Names;
+use super::names::Names;
 use crate::rows::text::duration;
 use serde_json::{Map, Value as Json, json};
 use std::fmt::{self, Display, Write as _};

@@ -2,7 +2,7 @@
 //!
 //! Pure: frames and times are arguments.
 
-use super::Names;
+use super::names::Names;
 use crate::fold::Folder;
 use crate::idle_gauges::IdleGauges;
 use crate::rows::{Rows, Table};
@@ -66,7 +66,8 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
-    use super::{Names, Tables};
+    use super::Tables;
+    use crate::tail::names::Names;
     use std::time::Duration;
     use zibrato::wire::{BatchId, BatchWriter, PublisherId};
 

@@ -33,6 +33,16 @@ pub(crate) enum Carrier {
     Channel(String),
 }
 
+impl Carrier {
+    /// The channel, if there is one.
+    pub(super) fn channel(&self) -> Option<&str> {
+        match self {
+            Self::Webhook => None,
+            Self::Channel(channel) => Some(channel),
+        }
+    }
+}
+
 /// What was said in the last seconds.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {

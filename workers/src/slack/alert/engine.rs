@@ -96,7 +96,7 @@ pub(super) fn evaluate(state: &mut State, rules: &Rules, window: Ended<'_>) -> u
     }
     state.tracks.retain(|key, track| {
         let is_seen = seen.contains(key);
-        let rule = rule_of.get(&*track.rule).filter(|rule| is_seen || rule.covers(track));
+        let rule = rule_of.get(&*track.rule).filter(|rule| is_seen || track.is_of(rule));
         let Some(rule) = rule else {
             track.ends(now_ms, Why::NoRule);
             return track.told.is_some();

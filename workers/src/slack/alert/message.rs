@@ -71,7 +71,7 @@ impl Status {
     const fn remark(self) -> Option<&'static str> {
         match self {
             Self::Ended(Why::NoData) => Some("no data any more"),
-            Self::Ended(Why::Forgotten) => Some("silent for a day, no longer watched"),
+            Self::Ended(Why::Forgotten) => Some("silent for too long, no longer watched"),
             Self::Ended(Why::NoRule) => Some("the rule was removed or changed"),
             _ => None,
         }

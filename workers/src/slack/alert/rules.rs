@@ -4,7 +4,6 @@
 
 use super::mute::Mute;
 use super::pattern::Pattern;
-use super::state::Track;
 use super::value::{Function, Unit};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -49,7 +48,14 @@ pub(super) struct Matches {
 }
 
 impl Matches {
-    fn fit(&self, name: &str, of: &str, is: Option<Kind>, pairs: &[(Box<str>, Box<str>)]) -> bool {
+    /// Whether they match a series of this name, source, kind and tags.
+    pub(super) fn fit(
+        &self,
+        name: &str,
+        of: &str,
+        is: Option<Kind>,
+        pairs: &[(Box<str>, Box<str>)],
+    ) -> bool {
         let Self { metric, source, kind, tags } = self;
         let has = |tag: &str, value: &Pattern| {
             pairs.iter().any(|(name, is)| **name == *tag && value.matches(is))
@@ -106,11 +112,6 @@ impl Rule {
     pub(super) fn is_about(&self, series: &Series) -> bool {
         let Series { name, source, tags, .. } = series;
         self.matches.fit(name, source, Some(series.value.kind()), tags)
-    }
-
-    /// Whether the rule is about this series, which was seen before.
-    pub(super) fn covers(&self, track: &Track) -> bool {
-        self.matches.fit(&track.metric, &track.source, track.kind(), &track.pairs)
     }
 
     /// The function for series of this kind.

@@ -2,7 +2,6 @@
 //!
 //! Pure.
 
-use super::announce::Carrier;
 use super::rules::{Condition, Rule, Rules};
 use super::value::{Unit, kind_word};
 use crate::slack::format::tags_text;
@@ -148,14 +147,10 @@ impl State {
         Ok(state)
     }
 
-    /// Messages go to this channel, or to a webhook, from now on. If they went elsewhere, alerts that
-    /// fire are told anew there, and messages that wait go there.
-    pub(super) fn send_to(&mut self, carrier: &Carrier) {
-        let channel = match carrier {
-            Carrier::Channel(channel) => Some(channel),
-            Carrier::Webhook => None,
-        };
-        let to = channel.cloned().unwrap_or_default();
+    /// Messages go to this channel, or to a webhook if there is none, from now on. If they went
+    /// elsewhere, alerts that fire are told anew there, and messages that wait go there.
+    pub(super) fn send_to(&mut self, channel: Option<&str>) {
+        let to = channel.unwrap_or_default().to_owned();
         if self.to.replace(to.clone()).is_none_or(|before| before == to) {
             return;
         }
@@ -172,9 +167,7 @@ impl State {
             message.tried = false;
             if let Some(fields) = message.body.as_object_mut() {
                 match channel {
-                    Some(channel) => {
-                        drop(fields.insert("channel".to_owned(), channel.as_str().into()))
-                    }
+                    Some(channel) => drop(fields.insert("channel".to_owned(), channel.into())),
                     None => drop(fields.remove("channel")),
                 }
             }
@@ -261,6 +254,11 @@ impl Track {
 
     pub(super) fn kind(&self) -> Option<Kind> {
         super::value::KINDS.iter().find(|(word, _)| *word == self.kind).map(|(_, kind)| *kind)
+    }
+
+    /// Whether the rule is still about the series.
+    pub(super) fn is_of(&self, rule: &Rule) -> bool {
+        rule.matches.fit(&self.metric, &self.source, self.kind(), &self.pairs)
     }
 
     /// Appends the value of a window.

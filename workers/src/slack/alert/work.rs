@@ -232,7 +232,7 @@ impl Alerts {
 fn loaded<'a>(state: &'a mut Option<State>, store: &mut Store, carrier: &Carrier) -> &'a mut State {
     state.get_or_insert_with(|| {
         let mut state = store.load();
-        state.send_to(carrier);
+        state.send_to(carrier.channel());
         state.outbox.iter_mut().filter(|message| message.tried).for_each(mark);
         state
     })

@@ -21,7 +21,7 @@ fn to(channel: &str) -> Carrier {
 /// end of `q1` wait.
 fn held() -> State {
     let mut stage = Stage::channel(RULES);
-    stage.state.send_to(&to("C1"));
+    stage.state.send_to(Some("C1"));
     assert_eq!(stage.window(["g|q|50|1|a", "g|q1|50|1|a"]).len(), 2);
     let window = ["g|q|50|1|a", "g|q1|5|1|a", "g|q2|50|1|a"];
     let mut ended = Window::new(stage.now_ms, stage.length_ms, 10);
@@ -43,7 +43,7 @@ fn another_channel_gets_what_waits_and_what_still_fires() {
         let mut stage = Stage::new(RULES, carrier.clone(), 60);
         stage.state = held();
         stage.now_ms += 2 * stage.length_ms;
-        stage.state.send_to(&carrier);
+        stage.state.send_to(carrier.channel());
         let waiting: Vec<_> = stage.deliver();
         assert!(waiting.len() == 1 && waiting[0].contains("FIRING r: q2"), "{waiting:?}");
         let texts = stage.window(["g|q|50|1|a", "g|q1|5|1|a", "g|q2|50|1|a"]);
@@ -67,10 +67,10 @@ fn another_channel_gets_what_waits_and_what_still_fires() {
 fn the_same_channel_changes_nothing() {
     let mut state = held();
     let before = state.clone();
-    state.send_to(&to("C1"));
+    state.send_to(Some("C1"));
     assert_eq!(state, before);
     let mut fresh = State::default();
-    fresh.send_to(&to("C1"));
+    fresh.send_to(Some("C1"));
     assert_eq!(fresh, State { to: Some("C1".to_owned()), ..State::default() });
 }
 
