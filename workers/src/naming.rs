@@ -10,6 +10,7 @@ use crate::hash::fnv1a_all;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
+#[cfg(feature = "librato")]
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
 use zibrato::Kind;
@@ -84,6 +85,7 @@ struct Owner {
     /// Whether a conflict has been reported.
     is_reported: bool,
     /// Its place in a list of the backend, if it has one.
+    #[cfg(feature = "librato")]
     place: Option<NonZeroU32>,
 }
 
@@ -93,11 +95,13 @@ impl Claims {
     }
 
     /// The owner of a name, and its place in a list of the backend, if it has one.
+    #[cfg(feature = "librato")]
     pub(crate) fn placed(&self, name: u64) -> Option<(Identity, Option<NonZeroU32>)> {
         self.owners.get(&name).map(|owner| (owner.series, owner.place))
     }
 
     /// Records the place of the owner of a name.
+    #[cfg(feature = "librato")]
     pub(crate) fn place(&mut self, name: u64, place: NonZeroU32) {
         if let Some(owner) = self.owners.get_mut(&name) {
             owner.place = Some(place);
@@ -117,7 +121,12 @@ impl Claims {
     /// Records the owner of a name, unless it already has one.
     pub(crate) fn remember(&mut self, name: u64, owner: Identity) {
         if !self.is_full() {
-            let owner = Owner { series: owner, is_reported: false, place: None };
+            let owner = Owner {
+                series: owner,
+                is_reported: false,
+                #[cfg(feature = "librato")]
+                place: None,
+            };
             self.owners.entry(name).or_insert(owner);
         }
     }
