@@ -2,6 +2,7 @@
 
 mod answer;
 mod endpoint;
+mod fewer_calls;
 pub(crate) mod form;
 mod issuer;
 mod one_write;
@@ -17,6 +18,7 @@ use crate::{Payload, Secret, SendError, Target};
 pub(crate) use answer::{Answer, Cut, MAX_ANSWER_BYTES};
 pub(crate) use endpoint::Endpoint;
 use endpoint::is_this_machine;
+use fewer_calls::FewerCallsConnector;
 use issuer::Issuer;
 use one_write::OneWriteConnector;
 use proxy::{ProxyError, Through};
@@ -105,7 +107,7 @@ impl HttpClient {
             trust.log();
             config = config.tls_config(TlsConfig::builder().root_certs(roots(&trust)).build());
         }
-        let connector = DefaultConnector::new().chain(OneWriteConnector);
+        let connector = DefaultConnector::new().chain(FewerCallsConnector).chain(OneWriteConnector);
         let resolver = Remembering::default();
         let agent = ureq::Agent::with_parts(config.build(), connector, resolver);
         let issuer = Issuer::default();

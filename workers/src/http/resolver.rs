@@ -44,6 +44,11 @@ impl Resolver for Remembering {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if let Some(address) = literal(uri) {
+            let mut addresses = self.empty();
+            addresses.push(address);
+            return Ok(addresses);
+        }
         let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = last().as_ref().filter(|found| found.is_of(uri)) {
             let mut addresses = self.empty();
@@ -59,6 +64,17 @@ impl Resolver for Remembering {
         });
         Ok(found)
     }
+}
+
+/// The address of a URL whose host is one, which need not be looked up.
+fn literal(uri: &Uri) -> Option<SocketAddr> {
+    let default = match uri.scheme_str()? {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some(SocketAddr::new(host.parse().ok()?, uri.port_u16().unwrap_or(default)))
 }
 
 #[cfg(test)]
@@ -78,19 +94,35 @@ mod tests {
     #[test]
     fn an_address_is_looked_up_again_for_another_server_and_after_some_seconds() {
         let resolver = Remembering::default();
-        let looked_up: Vec<SocketAddr> = vec!["127.0.0.1:8126".parse().unwrap()];
-        assert_eq!(addresses(&resolver, "http://127.0.0.1:8126/v1/metrics"), looked_up);
+        let looked_up = addresses(&resolver, "http://localhost:8126/v1/metrics");
+        assert!(
+            looked_up.iter().all(|address| address.ip().is_loopback() && address.port() == 8126)
+        );
         // What is remembered cannot be the result of looking it up.
         let other: Vec<SocketAddr> = vec!["192.0.2.1:1".parse().unwrap()];
         let remember = || resolver.last.lock().unwrap().as_mut().unwrap().addresses = other.clone();
         remember();
-        assert_eq!(addresses(&resolver, "http://127.0.0.1:8126/v1/other"), other);
-        for url in ["http://127.0.0.1:8127/", "https://127.0.0.1:8127/", "http://127.0.0.2:8127/"] {
+        assert_eq!(addresses(&resolver, "http://localhost:8126/v1/other"), other);
+        for url in ["http://localhost:8127/", "https://localhost:8127/", "http://LOCALHOST:8127/"] {
             assert_ne!(addresses(&resolver, url), other, "{url}");
             remember();
         }
-        assert_eq!(addresses(&resolver, "http://127.0.0.2:8127/"), other);
+        assert_eq!(addresses(&resolver, "http://LOCALHOST:8127/"), other);
         resolver.last.lock().unwrap().as_mut().unwrap().at -= KEPT;
-        assert_ne!(addresses(&resolver, "http://127.0.0.2:8127/"), other);
+        assert_ne!(addresses(&resolver, "http://LOCALHOST:8127/"), other);
+    }
+
+    #[test]
+    fn an_address_is_not_looked_up() {
+        let resolver = Remembering::default();
+        for (url, address) in [
+            ("http://127.0.0.1:8126/v1/metrics", "127.0.0.1:8126"),
+            ("http://192.0.2.1/", "192.0.2.1:80"),
+            ("https://[2001:db8::1]/", "[2001:db8::1]:443"),
+            ("https://[::1]:1/", "[::1]:1"),
+        ] {
+            assert_eq!(addresses(&resolver, url), [address.parse().unwrap()], "{url}");
+        }
+        assert!(resolver.last.lock().unwrap().is_none());
     }
 }
