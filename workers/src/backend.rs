@@ -4,6 +4,7 @@ mod hindrance;
 mod sending;
 
 use crate::idle_gauges::IdleGauges;
+use crate::levels::Levels;
 pub use hindrance::{Greeting, Hindrance};
 pub use sending::{Answered, Sending, Target};
 use std::error::Error;
@@ -153,6 +154,12 @@ pub trait Backend: Send + 'static {
         Vec::new()
     }
 
+    /// Whether payloads contain the series of their window. Then those that are in none are counted as
+    /// left out. Payloads about something else, such as alerts, contain none. Defaults to `true`.
+    fn delivers_series(&self) -> bool {
+        true
+    }
+
     /// A payload that was sent, but turned out later to be rejected. It is handled like one that is
     /// [rejected](SendError::Reject). The worker calls this after each payload, until there is
     /// none. Defaults to none.
@@ -235,6 +242,9 @@ pub trait BackendProgram: Backend + Sized {
     fn greeting(&self) -> Option<Greeting> {
         None
     }
+
+    /// The levels to which the worker subscribes, before the first window. Defaults to ignoring them.
+    fn subscribes(&mut self, _levels: &Levels) {}
 
     /// What may be a mistake in the flags, together with the length of a window: sentences for
     /// `--check` and for the log at start. Defaults to none.

@@ -155,7 +155,8 @@ impl<B: Backend> Delivery<B> {
         let id = |index| PayloadId { start_ms, length_ms, index };
         let (payloads, known) = self.encode(window, id)?;
         let in_payloads: u64 = payloads.iter().map(|p| p.series as u64).sum();
-        let left_out = series.saturating_sub(in_payloads);
+        let left_out =
+            if self.backend.delivers_series() { series.saturating_sub(in_payloads) } else { 0 };
         let omitted = self.backend.omitted();
         self.shared.ledger.write(|c| {
             c.series_left_out += left_out;

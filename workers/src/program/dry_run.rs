@@ -46,4 +46,8 @@ impl<B: Backend> Backend for DryRun<B> {
     fn omitted(&self) -> Vec<(&'static str, u64)> {
         self.backend.omitted()
     }
+
+    fn delivers_series(&self) -> bool {
+        self.backend.delivers_series()
+    }
 }

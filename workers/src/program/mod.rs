@@ -198,6 +198,7 @@ fn work<B: BackendProgram>(
     };
     builder.check().map_err(failure)?;
     let mut opened = B::open_all(backend)?;
+    opened.iter_mut().for_each(|one| one.backend.subscribes(&flags.levels));
     let doubtful = opened.iter_mut().flat_map(|one| one.backend.doubts(flags.flush)).collect();
     let (letters, doubts) = (letters.as_deref(), (doubts, doubtful));
     let done = if flags.dry_run {

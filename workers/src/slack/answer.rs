@@ -1,153 +1,69 @@
-//! What Slack's answer means for the message: accepted, retry, hold, or rejected.
+//! What an answer means for a worker: the message was accepted, or it is to be sent again, held, or
+//! given up.
 //!
-//! Pure.
+//! Pure. The client judges what Slack answers; a worker keeps its messages while nobody can.
 
-use super::words::{ErrorKind, explained, kind_of};
+use super::client::{Error, ErrorKind, judge_method, judge_post};
 use crate::SendError;
 use crate::http::Answer;
+use crate::http::retry::{Again, Failed};
 use crate::secret::Secret;
-use serde_json::Value;
-use std::time::Duration;
-use ureq::http::Uri;
-use zibrato::daemon::one_line;
 
-/// The wait after a rate limit without a time.
-pub(super) const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);
-
-#[derive(Debug, Clone, Copy)]
-enum Class {
-    /// This message will never be accepted.
-    Reject,
-    /// Retry later.
-    Retry,
-    /// Nothing will be accepted until an operator fixes it.
-    Stop,
-    /// The message may have been accepted; retry later.
-    Unknown,
-}
-
-impl Class {
-    /// The class of an error code. For a code that is not known the status decides; if that is a
-    /// success, the class is [`Self::Reject`], because a retry would give the same answer.
-    fn of(word: &str) -> Option<Self> {
-        match kind_of(word)? {
-            ErrorKind::RateLimited | ErrorKind::Transient => Some(Self::Retry),
-            ErrorKind::Access | ErrorKind::Channel => Some(Self::Stop),
-            ErrorKind::Message => Some(Self::Reject),
-            ErrorKind::Cursor | ErrorKind::Gone | ErrorKind::Other | ErrorKind::Undeletable => None,
-        }
-    }
-}
-
-/// An answer that is not a success.
+/// A refusal whose remedy is another address.
 #[derive(Debug, thiserror::Error)]
-#[error("Slack answered {status}: {text}")]
-struct Refusal {
-    status: u16,
-    text: String,
-}
+#[error("{0}; check --webhook-url-file (or --webhook-url, or --api-url)")]
+struct WrongPlace(Error);
 
-/// Classifies an answer of `chat.postMessage`, whose body has the result.
+/// Judges the answer of a method, whose body has the result.
 pub(super) fn judge_api(
+    method: &'static str,
     answer: &Answer,
     secrets: &[&Secret],
     now_ms: u64,
 ) -> Result<(), SendError> {
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let text_of = |key: &str| body.as_ref().and_then(|body| body[key].as_str());
-    if (200..300).contains(&answer.status)
-        && body.as_ref().is_some_and(|body| body["ok"] == Value::Bool(true))
-    {
-        return Ok(());
-    }
-    let Some(word) = text_of("error") else {
-        return Err(by_status(answer, secrets, now_ms));
-    };
-    let text = explained(word, text_of("needed").zip(text_of("provided")));
-    let class = match (answer.status, Class::of(word)) {
-        (429 | 500..=599, _) => Class::Retry,
-        (_, Some(class)) => class,
-        (200..=299, None) => Class::Reject,
-        // It may come from a proxy or gateway.
-        (_, None) => by_status_alone(answer),
-    };
-    Err(error(class, answer, (&text, ""), secrets, now_ms))
+    let judged = judge_method(method, answer, None, secrets, now_ms);
+    judged.map(drop).map_err(|failed| send_error(failed, answer, now_ms))
 }
 
-/// Classifies an answer of a webhook: a status, and an error code in plain text.
+/// Judges the answer of a webhook: a status, and an error code in plain text.
 pub(super) fn judge_webhook(
     answer: &Answer,
     secrets: &[&Secret],
     now_ms: u64,
 ) -> Result<(), SendError> {
-    if (200..300).contains(&answer.status) {
-        return Ok(());
-    }
-    Err(by_status(answer, secrets, now_ms))
+    let judged = judge_post("webhook", answer, secrets, now_ms);
+    judged.map_err(|failed| send_error(failed, answer, now_ms))
 }
 
-const fn by_status_alone(answer: &Answer) -> Class {
-    match answer.status {
-        // A proxy or gateway got no answer from Slack, or a success has the wrong body.
-        200..=299 | 502 | 504 => Class::Unknown,
-        408 | 425 | 429 | 500..=599 => Class::Retry,
-        401 | 403 => Class::Stop,
-        _ if answer.is_wrong_place() => Class::Stop,
-        _ => Class::Reject,
-    }
-}
-
-fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
-    let class = by_status_alone(answer);
-    let body = String::from_utf8_lossy(&answer.body);
-    let redirect = || match redirect_host(answer) {
-        Some(host) => format!("a redirect to {host}, which is not followed"),
-        None => "a redirect, which is not followed".to_owned(),
-    };
-    let text = match answer.status {
-        300..=399 => &redirect(),
-        _ if body.trim().is_empty() => "no explanation",
-        _ => &*body,
-    };
-    // This remedy applies only to webhooks, whose URL is the credential.
-    let remedy = match class {
-        Class::Stop => "; check --webhook-url-file (or --webhook-url, or --api-url)",
-        Class::Reject | Class::Retry | Class::Unknown => "",
-    };
-    error(class, answer, (text, remedy), secrets, now_ms)
-}
-
-fn error(
-    class: Class,
-    answer: &Answer,
-    (text, remedy): (&str, &str),
-    secrets: &[&Secret],
-    now_ms: u64,
-) -> SendError {
-    let hidden = secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
-    let text_and_remedy = one_line(&hidden) + remedy;
-    let why = Box::new(Refusal { status: answer.status, text: text_and_remedy });
-    match class {
-        Class::Reject => SendError::Reject { why },
-        Class::Retry => {
-            let limited = answer.status == 429 || text.contains("limited");
-            let default = limited.then_some(RATE_LIMIT_WAIT);
-            SendError::Retry { after: answer.retry_after(now_ms).or(default), why }
+fn send_error(failed: Failed<Error>, answer: &Answer, now_ms: u64) -> SendError {
+    let Failed { error, again } = failed;
+    let kind = error.kind();
+    match again {
+        Again::After(after) => return SendError::Retry { after, why: error.into() },
+        Again::IfSafe => {
+            return SendError::Unknown { after: answer.retry_after(now_ms), why: error.into() };
         }
-        Class::Stop => SendError::Stop { why },
-        Class::Unknown => SendError::Unknown { after: answer.retry_after(now_ms), why },
+        Again::Never => {}
     }
-}
-
-/// The host that a redirect leads to, if it names one. The rest of the address may be a secret.
-pub(super) fn redirect_host(answer: &Answer) -> Option<String> {
-    let place = answer.header("location")?.trim().parse::<Uri>().ok()?;
-    place.host().map(str::to_owned)
+    match (kind, answer.status) {
+        (ErrorKind::Access | ErrorKind::Channel, _) => SendError::Stop { why: error.into() },
+        // It may come from a proxy or gateway.
+        (ErrorKind::Other, 408 | 425) => {
+            SendError::Retry { after: answer.retry_after(now_ms), why: error.into() }
+        }
+        (ErrorKind::Other, 300..=399) => SendError::Stop { why: error.into() },
+        (ErrorKind::Other, 401 | 403) => SendError::Stop { why: WrongPlace(error).into() },
+        (ErrorKind::Other, _) if answer.is_wrong_place() => {
+            SendError::Stop { why: WrongPlace(error).into() }
+        }
+        // It would be refused again.
+        _ => SendError::Reject { why: error.into() },
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{judge_api, judge_webhook, redirect_host};
+    use super::{judge_api, judge_webhook};
     use crate::http::Answer;
     use crate::{Secret, SendError};
     use std::error::Error;
@@ -166,7 +82,10 @@ mod tests {
             },
             Err(SendError::Reject { .. }) => "reject".to_owned(),
             Err(SendError::Stop { .. }) => "stop".to_owned(),
-            Err(SendError::Unknown { .. }) => "unknown".to_owned(),
+            Err(SendError::Unknown { after, .. }) => match after {
+                Some(after) => format!("unknown after {}", after.as_secs()),
+                None => "unknown".to_owned(),
+            },
             Err(error @ SendError::Partial { .. }) => panic!("{error}"),
         }
     }
@@ -182,12 +101,16 @@ mod tests {
             (200, None, r#"{"ok":false,"error":"msg_too_long"}"#, "reject"),
             (200, None, r#"{"ok":false,"error":"invalid_blocks_format"}"#, "reject"),
             (200, None, r#"{"ok":false,"error":"a_word_of_next_year"}"#, "reject"),
-            (200, None, r#"{"ok":false,"error":"internal_error"}"#, "retry"),
+            // Slack may have processed it.
+            (200, None, r#"{"ok":false,"error":"internal_error"}"#, "unknown"),
+            (200, None, r#"{"ok":false,"error":"service_unavailable"}"#, "unknown"),
             (200, None, r#"{"ok":false,"error":"ratelimited"}"#, "retry after 30"),
             (429, Some("7"), r#"{"ok":false,"error":"ratelimited"}"#, "retry after 7"),
             (429, None, "", "retry after 30"),
-            (503, None, r#"{"ok":false,"error":"a_word"}"#, "retry"),
-            (500, None, "oops", "retry"),
+            (503, None, r#"{"ok":false,"error":"a_word"}"#, "unknown"),
+            (503, Some("9"), "<html>", "unknown after 9"),
+            (503, None, "", "unknown"),
+            (500, None, "oops", "unknown"),
             (200, None, "<html>", "unknown"),
             (200, None, r#"{"ok":tr"#, "unknown"),
             (200, None, "", "unknown"),
@@ -199,7 +122,11 @@ mod tests {
             (307, None, r#"{"error":"moved"}"#, "stop"),
             (400, None, r#"{"error":"a_word"}"#, "reject"),
         ] {
-            assert_eq!(class(judge_api(&answer(status, after, body), &[], 0)), expected, "{body}");
+            assert_eq!(
+                class(judge_api("m", &answer(status, after, body), &[], 0)),
+                expected,
+                "{body}"
+            );
         }
     }
 
@@ -213,7 +140,7 @@ mod tests {
             (410, None, "channel_is_archived", "stop"),
             (429, Some("1"), "rate_limited", "retry after 1"),
             (429, None, "rate_limited", "retry after 30"),
-            (500, None, "rollup_error", "retry"),
+            (500, None, "rollup_error", "unknown"),
             (301, None, "", "stop"),
             (302, None, "", "stop"),
             (308, None, "", "stop"),
@@ -243,43 +170,18 @@ mod tests {
                 "missing_scope: the token has none and needs chat:write",
             ),
             (r#"{"ok":false,"error":"xoxb-1"}"#, "***"),
-            (r#"{"ok":false}"#, r#"{"ok":false}"#),
         ] {
-            let said = said(judge_api(&answer(200, None, body), &secrets, 0));
-            assert_eq!(said, format!("Slack answered 200: {text}"));
+            let said = said(judge_api("m", &answer(200, None, body), &secrets, 0));
+            assert_eq!(said, format!("m: {text}"));
         }
         let hook = "no https://hooks.slack.com/services/S here";
-        assert_eq!(
-            said(judge_webhook(&answer(404, None, hook), &secrets, 0)),
-            "Slack answered 404: no *** here; check --webhook-url-file (or --webhook-url, or --api-url)"
-        );
-        assert_eq!(
-            said(judge_webhook(&answer(500, None, ""), &secrets, 0)),
-            "Slack answered 500: no explanation"
-        );
+        let missing = said(judge_webhook(&answer(404, None, hook), &secrets, 0));
+        assert!(missing.contains("\"no *** here\"; check --webhook-url-file"), "{missing}");
+        let gone = said(judge_webhook(&answer(404, None, "no_service"), &secrets, 0));
+        assert!(gone.starts_with("webhook: no_service; check --webhook-url-file"), "{gone}");
         let mut redirect = answer(302, None, "");
         redirect.headers.push(("location".to_owned(), "http://portal.example/S".to_owned()));
         let redirected = said(judge_webhook(&redirect, &secrets, 0));
-        assert!(
-            redirected.starts_with(
-                "Slack answered 302: a redirect to portal.example, which is not followed; check"
-            ),
-            "{redirected}"
-        );
-    }
-
-    #[test]
-    fn a_redirect_names_its_host_and_nothing_else() {
-        for (location, host) in [
-            (Some("https://me:secret@portal.example:8443/login?token=x"), Some("portal.example")),
-            (Some("/login/secret"), None),
-            (Some("not an address"), None),
-            (None, None),
-        ] {
-            let headers = location.map(|place| ("location".to_owned(), place.to_owned()));
-            let headers = headers.into_iter().collect();
-            let answer = Answer { status: 302, headers, body: Vec::new() };
-            assert_eq!(redirect_host(&answer).as_deref(), host, "{location:?}");
-        }
+        assert!(redirected.contains("portal.example, which is not followed"), "{redirected}");
     }
 }

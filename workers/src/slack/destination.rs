@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use super::digest::MAX_TITLE;
+use super::blocks::MAX_HEADER;
 use crate::secret::{GivenSecret, Secret};
 use zibrato::daemon::{Exit, Failure};
 
@@ -21,7 +21,7 @@ pub(super) fn wrong(why: &str) -> Failure {
 /// The title of messages.
 pub(super) fn title(text: &str) -> Result<String, Failure> {
     let title = text.trim();
-    if title.is_empty() || title.chars().count() > MAX_TITLE {
+    if title.is_empty() || title.chars().count() > MAX_HEADER {
         return Err(wrong("--title: expected 1 to 150 characters"));
     }
     if title.contains(|c: char| c.is_control() || matches!(c, '&' | '<' | '>')) {

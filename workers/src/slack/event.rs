@@ -2,8 +2,9 @@
 //!
 //! Pure.
 
+use super::blocks::section;
 use super::format::{escape, seconds, shorten};
-use serde_json::{Value, json};
+use serde_json::Value;
 use zibrato::daemon::rfc3339;
 use zibrato::window::WindowAnnotation;
 use zibrato::{Annotation, AnnotationLink};
@@ -34,9 +35,7 @@ pub(super) fn message(of: &WindowAnnotation) -> (String, Vec<Value>) {
         add(&mut text, between, &linked(link));
         between = ' ';
     }
-    // Verbatim, so that names that look like hosts or mentions do not become links.
-    let text = json!({"type": "mrkdwn", "text": text, "verbatim": true});
-    let blocks = vec![json!({"type": "section", "text": text})];
+    let blocks = vec![section(&text)];
     (format!("{stream}: {title}"), blocks)
 }
 

@@ -36,10 +36,29 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// A number: whole numbers in full, others with four significant digits.
+/// A whole number with separators: `1,234,567`.
+pub(super) fn grouped(value: impl ToString) -> String {
+    separated(&value.to_string())
+}
+
+/// A decimal number with separators in the part before its point.
+fn separated(text: &str) -> String {
+    let end = text.find('.').unwrap_or(text.len());
+    let begin = text.find(|c: char| c.is_ascii_digit()).unwrap_or(end);
+    let mut out = String::with_capacity(text.len() + text.len() / 3);
+    for (at, c) in text.char_indices() {
+        if at > begin && at < end && (end - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A number: whole numbers in full, others with four significant digits. `1,234,567`, `20.58`.
 pub(super) fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
-        return (value as i64).to_string();
+        return grouped(value as i64);
     }
     if (1e-4..1e15).contains(&value.abs()) {
         return significant(value, 4);
@@ -70,9 +89,9 @@ fn significant(value: f64, digits: i32) -> String {
     let decimals = usize::try_from(digits - whole).unwrap_or(0);
     let text = format!("{value:.decimals$}");
     if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        separated(text.trim_end_matches('0').trim_end_matches('.'))
     } else {
-        text
+        separated(&text)
     }
 }
 
@@ -185,11 +204,15 @@ mod tests {
             (-0.0, "0"),
             (9.0, "9"),
             (-3.0, "-3"),
-            (1_234_567.0, "1234567"),
+            (999.0, "999"),
+            (-1_000.0, "-1,000"),
+            (1_234_567.0, "1,234,567"),
+            (-123_456.0, "-123,456"),
+            (123_456_789_012_345.0, "123,456,789,012,345"),
             (20.583_333, "20.58"),
             (0.012_345, "0.01235"),
-            (1234.56, "1235"),
-            (123_456.7, "123457"),
+            (1234.56, "1,235"),
+            (123_456.7, "123,457"),
             (2.5, "2.5"),
             (-0.1, "-0.1"),
             (1e21, "1.000e21"),
@@ -205,7 +228,8 @@ mod tests {
             (0.0, "0 s"),
             (1.0, "1 s"),
             (12.345, "12.3 s"),
-            (3600.0, "3600 s"),
+            (3600.0, "3,600 s"),
+            (1234.6, "1,235 s"),
             (0.25, "250 ms"),
             (0.012_345, "12.3 ms"),
             (0.000_25, "250 µs"),

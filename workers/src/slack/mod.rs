@@ -1,8 +1,9 @@
-//! Slack: each window becomes one readable message, and each annotation another one, through a webhook
-//! or `chat.postMessage`.
+//! Slack: windows become digests, alerts, or lines for a relay, which are posted through a webhook or
+//! `chat.postMessage`.
 
 mod alert;
 mod answer;
+mod blocks;
 mod board;
 pub mod bus;
 pub mod client;
@@ -12,14 +13,15 @@ mod event;
 mod flags;
 mod format;
 mod mode;
+mod pace;
 mod part;
+mod post;
 mod replace;
 mod words;
 
-use crate::deliver::causes;
-use crate::http::{Endpoint, HttpClient, Unanswered, user_agent};
+use crate::http::{Endpoint, HttpClient, user_agent};
 use crate::secret::Secret;
-use crate::{Backend, BackendProgram, IdleGauges, Payload, SendError, Target};
+use crate::{Backend, BackendProgram, IdleGauges, Levels, Payload, SendError, Target};
 pub use alert::AlertFlags;
 use alert::{Alerts, Carrier, RulesProgram};
 use board::Board;
@@ -28,15 +30,12 @@ use destination::{Destination, destination, title, wrong};
 use digest::Digester;
 pub use flags::SlackFlags;
 pub use mode::{Mode, ModeError};
-use serde_json::{Value, json};
+use pace::Sent;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use zibrato::clock;
 use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
-
-const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 /// Posts each annotation, and a digest of each window to Slack: the series that changed most first,
 /// each with a sparkline of its last 24 windows.
@@ -55,7 +54,7 @@ pub struct Slack {
     board: Option<Board>,
     work: Work,
     pace: Duration,
-    posted: Option<Instant>,
+    sent: Sent,
 }
 
 #[derive(Debug)]
@@ -68,11 +67,8 @@ enum Work {
 impl Backend for Slack {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
         if let Work::Bus(bus) = &mut self.work {
-            let messages = bus.messages(window);
-            return messages
-                .iter()
-                .filter_map(|(text, series)| self.lines(text, *series))
-                .collect();
+            let messages = bus.messages(window).into_iter();
+            return messages.filter_map(|(text, series)| self.lines(&text, series)).collect();
         }
         if let Work::Alert(alerts) = &mut self.work {
             return alerts.payloads(window);
@@ -156,73 +152,9 @@ impl Backend for Slack {
     fn keeps_readings(&self) -> bool {
         matches!(&self.work, Work::Bus(bus) if bus.needs_readings())
     }
-}
 
-impl Slack {
-    fn payload(&self, text: &str, blocks: &[Value], series: usize) -> Payload {
-        let body = match &self.destination {
-            Destination::Channel { channel, .. } => json!({
-                "channel": channel, "text": text, "blocks": blocks,
-                "mrkdwn": false, "unfurl_links": false, "unfurl_media": false,
-            }),
-            Destination::Webhook { .. } => json!({"text": text, "blocks": blocks}),
-        };
-        Payload::new(body.to_string().into_bytes(), series)
-    }
-
-    /// A message of the bus. Only a channel has them.
-    fn lines(&self, text: &str, series: usize) -> Option<Payload> {
-        let Destination::Channel { channel, .. } = &self.destination else { return None };
-        Some(Payload::new(bus::body(channel, text).to_string().into_bytes(), series))
-    }
-
-    /// Posts a digest, or updates the message that has the last one.
-    fn show(&mut self, payload: &Payload) -> Result<(), SendError> {
-        if !part::is_digest(payload) {
-            return self.post(payload).map(drop);
-        }
-        if let Some(update) = self.board.as_ref().and_then(|board| board.update(payload))
-            && self.post(&update)?.is_some()
-        {
-            return Ok(());
-        }
-        let place = self.post(payload)?;
-        if let Some(board) = &mut self.board {
-            board.moves(place);
-        }
-        Ok(())
-    }
-
-    /// Sends one message, and returns its channel and timestamp if Slack tells them.
-    fn post(&mut self, payload: &Payload) -> Result<Option<(String, String)>, SendError> {
-        if let Some(posted) = self.posted {
-            std::thread::sleep(self.pace.saturating_sub(posted.elapsed()));
-        }
-        let authorization = match &self.destination {
-            Destination::Channel { authorization, .. } => Some(authorization),
-            Destination::Webhook { .. } => None,
-        };
-        let updates = self.updates.as_ref().filter(|_| part::is_update(payload));
-        let http = updates.unwrap_or(&self.http);
-        let sent = http.post(authorization, CONTENT_TYPE, payload);
-        self.posted = Some(Instant::now());
-        let answer = sent.map_err(Unanswered::into_send_error)?;
-        let now_ms = clock::unix_ms();
-        match &self.destination {
-            Destination::Channel { token, .. } => {
-                match answer::judge_api(&answer, &[token], now_ms) {
-                    // The message was deleted, or is too old to change. Its thread says the same.
-                    Err(SendError::Reject { why }) if updates.is_some() => {
-                        tracing::warn!(event = "update_refused", why = causes(&*why));
-                        Ok(None)
-                    }
-                    judged => judged.map(|()| part::place(&answer.body)),
-                }
-            }
-            Destination::Webhook { url, .. } => {
-                answer::judge_webhook(&answer, &[url], now_ms).map(|()| None)
-            }
-        }
+    fn delivers_series(&self) -> bool {
+        !matches!(self.work, Work::Alert(_))
     }
 }
 
@@ -333,7 +265,7 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             board,
             work,
             pace,
-            posted: None,
+            sent: Sent::default(),
         })
     }
 
@@ -344,6 +276,19 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             Mode::Alert => IdleGauges::Repeat,
             // As zibrato-carbon does.
             Mode::Bus => IdleGauges::Repeat,
+        }
+    }
+
+    fn subscribes(&mut self, levels: &Levels) {
+        if let Work::Digest(digester) = &mut self.work {
+            digester.shows_own = levels.names().iter().any(|level| level == "zibrato");
+        }
+    }
+
+    fn doubts(&mut self, flush: Duration) -> Vec<String> {
+        match &self.work {
+            Work::Alert(alerts) => alerts.doubts(flush),
+            Work::Digest(_) | Work::Bus(_) => Vec::new(),
         }
     }
 

@@ -1,5 +1,4 @@
-//! What a request to Slack is about, and parts of a message that Slack rejects: its halves, each with the header and half of the series,
-//! and the names of the series.
+//! Reads the body of a request again: its kind, its text, the names of its series, and its halves.
 //!
 //! Pure.
 
@@ -7,7 +6,8 @@ use super::format::unescape;
 use crate::Payload;
 use serde_json::Value;
 
-/// Splits a message in two; `None` if it shows fewer than two series.
+/// Splits a digest that Slack rejects in two, each with the header and half of the series; `None` if
+/// it shows fewer than two.
 pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
     let message: Value = serde_json::from_slice(&payload.body).ok()?;
     let blocks = message.get("blocks")?.as_array()?;
@@ -24,7 +24,7 @@ pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
         message["blocks"] = [head, blocks].concat().into();
         Payload::new(message.to_string().into_bytes(), series)
     };
-    // The last block mentions the series that are not shown.
+    // The last block says how many series are not shown.
     Some([half(left, left.len()), half(right, payload.series.saturating_sub(left.len()))])
 }
 

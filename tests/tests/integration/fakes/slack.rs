@@ -85,10 +85,10 @@ fn each_error_of_slack_has_its_class() {
     let message = Payload::new(br##"{"channel":"#metrics","text":"x"}"##.to_vec(), 1);
     for (reply, class, after) in [
         (word(429, "ratelimited").header("Retry-After", "7"), "retry", Some(7)),
-        (word(200, "internal_error"), "retry", None),
+        (word(200, "internal_error"), "unknown", None),
         (word(200, "token_revoked"), "stop", None),
         (word(200, "msg_too_long"), "reject", None),
-        (html(500, "oops"), "retry", None),
+        (html(500, "oops"), "unknown", None),
         (Reply::hang(), "unknown", None),
         (word(200, "x").cut_after(120), "unknown", None),
     ] {
@@ -99,7 +99,7 @@ fn each_error_of_slack_has_its_class() {
     }
     for (reply, class, after) in [
         (html(429, "rate_limited").header("Retry-After", "7"), "retry", Some(7)),
-        (html(500, "rollup_error"), "retry", None),
+        (html(500, "rollup_error"), "unknown", None),
         (html(404, "no_service"), "stop", None),
         (html(400, "invalid_payload"), "reject", None),
         (html(302, "").header("Location", &fake.webhook_url()), "stop", None),

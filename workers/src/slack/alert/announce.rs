@@ -1,12 +1,14 @@
 //! Decides which messages say what has changed: each alert once, in few messages.
 //!
 //! Pure. It compares what people were told with what is true. Whatever may not be said now, because
-//! of the time of day or because too much was said, is said later if it is still true then.
+//! of the time of day or because too much was said, is said later if it is still true then. So all
+//! numbers of messages are limited per window.
 
 use super::message::{Alert, MAX_ROWS, Message, REPLY_ROWS, Status, list};
 use super::mute::{Quiet, quiet};
 use super::rules::{Rule, Rules};
 use super::state::{Outgoing, Post, State};
+use crate::slack::pace::UPDATE_PACE;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +23,29 @@ const MAX_POSTS: usize = 10;
 const UPDATE_MS: u64 = 30_000;
 const MAX_UPDATES: usize = 10;
 
-/// Maximum number of replies per window. Further messages are only updated.
-const MAX_REPLIES: usize = 20;
+/// Maximum number of messages that are updated per window because alerts end or are due for a
+/// reminder, each with a reply. Others follow after the next window.
+const MAX_FOLLOW_UPS: usize = 20;
 
-/// How messages are sent.
+/// What may be said about a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Nothing: the window is so old that its alerts may have ended.
+    Nothing,
+    /// New messages, and this number of updates.
+    Updates(usize),
+}
+
+impl Room {
+    /// As many updates as Slack accepts while a window of this length lasts.
+    pub(super) fn in_window(length_ms: u64) -> Self {
+        let updates = u128::from(length_ms) / UPDATE_PACE.as_millis();
+        let updates = usize::try_from(updates).unwrap_or(usize::MAX);
+        Self::Updates(updates.clamp(1, MAX_FOLLOW_UPS))
+    }
+}
+
+/// How messages are sent: that decides what can be done with one after it was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Carrier {
     /// Nothing is known about a message after it was sent.
@@ -43,7 +64,7 @@ impl Carrier {
     }
 }
 
-/// What was said in the last seconds.
+/// Decides what is said. It remembers what was said in the last seconds, to group what follows.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     /// By rule and whether alerts begin: since when, and the number of messages.
@@ -67,23 +88,20 @@ enum Request {
 }
 
 impl Announcer {
-    /// Adds messages to the outbox. `silent` means that the window is so old that its alerts may have
-    /// ended.
+    /// Adds messages to the outbox.
     pub(super) fn announce(
         &mut self,
         state: &mut State,
         rules: &Rules,
         carrier: &Carrier,
-        silent: bool,
+        room: Room,
     ) {
-        if silent {
-            return;
-        }
+        let Room::Updates(updates) = room else { return };
         let now_ms = state.through_ms;
         let speech = Speech { rules, carrier, now_ms };
         let changes = speech.changes(state);
         if let Carrier::Channel(_) = carrier {
-            speech.follow_up(state, &changes);
+            speech.follow_up(state, &changes, updates);
         }
         let is_new = |change: Change| change == Change::Begins || *carrier == Carrier::Webhook;
         let mut planned: Vec<(Change, Vec<String>)> = Vec::new();
@@ -120,6 +138,7 @@ impl Announcer {
 /// Changes by the index of their rule.
 type Changes = BTreeMap<(usize, Change), Vec<String>>;
 
+/// One turn to speak, after a window: what decides how something is said.
 struct Speech<'a> {
     rules: &'a Rules,
     carrier: &'a Carrier,
@@ -164,15 +183,20 @@ impl Speech<'_> {
         changes
     }
 
-    /// Updates messages in a channel and replies to them.
-    fn follow_up(&self, state: &mut State, changes: &Changes) {
+    /// Updates messages in a channel, at most `room` of them, and replies to them. Those whose alerts
+    /// end or are due for a reminder come first, then those that were not updated for longest.
+    fn follow_up(&self, state: &mut State, changes: &Changes, mut room: usize) {
         let of = |change: Change| -> BTreeSet<String> {
             let keys = changes.iter().filter(|((_, it), _)| *it == change);
             keys.flat_map(|(_, keys)| keys.iter().cloned()).collect()
         };
         let (ended, due) = (of(Change::Ends), of(Change::Reminder));
-        let (mut updates, mut replies) = (0, 0);
-        for (id, post) in state.posts.clone() {
+        let is_urgent =
+            |post: &Post| post.members.iter().any(|key| ended.contains(key) || due.contains(key));
+        let mut posts: Vec<_> = state.posts.clone().into_iter().collect();
+        posts.sort_by_cached_key(|(_, post)| (!is_urgent(post), post.updated_ms));
+        let mut refreshed = 0;
+        for (id, post) in posts {
             if state.outbox.iter().any(|waiting| waiting.post == Some(id)) {
                 continue; // Slack has not accepted it yet.
             }
@@ -183,17 +207,19 @@ impl Speech<'_> {
                 let rules = post.members.iter().filter_map(|key| state.tracks.get(key));
                 rules.map(|track| self.quiet(&track.rule)).max() == Some(Quiet::All)
             };
-            if ends.is_empty() && !reminds {
-                if !is_old || updates >= MAX_UPDATES || is_quiet() {
-                    continue;
-                }
-                updates += 1;
-            }
             let Some((channel, ts)) = post.place.clone() else {
                 // Slack has rejected it. Its alerts end without further messages.
                 self.finish(state, id, &ends);
                 continue;
             };
+            if ends.is_empty() && !reminds {
+                if !is_old || refreshed >= MAX_UPDATES || is_quiet() {
+                    continue;
+                }
+                refreshed += 1;
+            }
+            let Some(left) = room.checked_sub(1) else { break };
+            room = left;
             let is_over =
                 ends.len() == post.members.iter().filter(|key| told(state, key, id)).count();
             let status = match (is_over, ends.first().and_then(|key| state.tracks.get(*key))) {
@@ -222,8 +248,7 @@ impl Speech<'_> {
             } else {
                 None
             };
-            if let Some(reply) = reply.filter(|_| replies < MAX_REPLIES) {
-                replies += 1;
+            if let Some(reply) = reply {
                 push(
                     state,
                     None,
@@ -326,7 +351,6 @@ impl Speech<'_> {
         let firing = alerts.iter().filter(is_firing).count();
         // Those that fire come first.
         alerts.sort_by_key(|alert| alert.status != Status::Firing);
-        alerts.truncate(MAX_ROWS + 1);
         list(&alerts, (firing, keys.len()), (status, most), &mentions)
     }
 }
@@ -337,5 +361,5 @@ fn told(state: &State, key: &str, id: u64) -> bool {
 }
 
 fn push(state: &mut State, post: Option<u64>, alerts: usize, body: Value) {
-    state.outbox.push(Outgoing { post, body, alerts, tried: false });
+    state.outbox.push(Outgoing { number: 0, post, body, alerts, tried: false });
 }

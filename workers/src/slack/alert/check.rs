@@ -1,7 +1,7 @@
 //! The command `zibrato-slack rules check`: whether a rules file is valid, and which messages it
 //! would have caused.
 
-use super::announce::{Announcer, Carrier};
+use super::announce::{Announcer, Carrier, Room};
 use super::engine::{Ended, evaluate};
 use super::flags::read;
 use super::recorded::Entry;
@@ -93,6 +93,9 @@ impl Program for RulesProgram {
         let number = rules.rules.len();
         let noun = if number == 1 { "rule" } else { "rules" };
         writeln!(out, "{}: {number} {noun}, valid", check.file.display()).ok();
+        for doubt in rules.doubts(check.flush) {
+            writeln!(out, "warning: {doubt}").ok();
+        }
         if let Some(recorded) = &check.recorded {
             let mut replay = Replay::new(rules, check.flush.as_millis() as u64);
             replay.read(recorded, &mut out)?;
@@ -188,7 +191,8 @@ impl Replay {
         self.note(&series);
         let ended = Ended { start_ms, length_ms, series: &series };
         evaluate(&mut self.state, &self.rules, ended);
-        self.announcer.announce(&mut self.state, &self.rules, &Carrier::Webhook, false);
+        let room = Room::in_window(length_ms);
+        self.announcer.announce(&mut self.state, &self.rules, &Carrier::Webhook, room);
         self.windows += 1;
         for message in std::mem::take(&mut self.state.outbox) {
             let text = message.body["text"].as_str().unwrap_or_default();

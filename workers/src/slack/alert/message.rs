@@ -4,17 +4,22 @@
 
 use super::rules::Rule;
 use super::state::{Track, Why};
-use crate::slack::format::{MAX_NAME, MAX_TAGS, escape, shorten, shown, time_span};
+use crate::slack::blocks::{context, header, mrkdwn, section};
+use crate::slack::format::{MAX_NAME, MAX_TAGS, escape, grouped, shorten, shown, time_span};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use zibrato::window::sparkline;
 
 /// Maximum number of alerts that one message lists, and a reply, whose message lists them too.
 pub(super) const MAX_ROWS: usize = 20;
 pub(super) const REPLY_ROWS: usize = 3;
 
-/// Maximum number of characters of a section, and of a header. Slack's limits are 3,000 and 150.
+/// Maximum number of characters of a section. Slack's limit is 3,000.
 const MAX_SECTION: usize = 2_900;
-const MAX_HEADER: usize = 150;
+
+/// Maximum number of sources that the text of a list names, and of characters of each.
+const MAX_SOURCES: usize = 3;
+const MAX_SOURCE: usize = 60;
 
 /// Maximum number of characters of a name in a list, and of all rows. Slack rejects messages above
 /// about 13,000.
@@ -140,21 +145,15 @@ impl<'a> Alert<'a> {
         let (word, light) = (self.status.word(), self.status.light());
         let name = |text: &str| shown(text, MAX_NAME);
         let value = escape(&self.measured("no data", "back again"));
-        let text = match &self.value {
-            Some(_) => "is ",
-            None => "has ",
-        };
-        let text = match (&self.value, self.status) {
-            (None, Status::Resolved | Status::Ended(_)) => "is back again".to_owned(),
-            _ => format!("{text}{value}"),
-        };
-        let text = match self.status.remark() {
-            Some(remark) => remark.to_owned(),
-            None => text,
+        let text = match (&self.value, self.status, self.status.remark()) {
+            (_, _, Some(remark)) => format!(": {remark}"),
+            (None, Status::Resolved | Status::Ended(_), None) => " is back again".to_owned(),
+            (None, ..) => format!(" has {value}"),
+            (Some(_), ..) => format!(" is {value}"),
         };
         let rule = escape(&shorten(self.rule, MAX_NAME));
         let (metric, source) = (name(self.metric), name(self.source));
-        let text = format!("{light} {word} {rule}: {metric} on {source} {text}");
+        let text = format!("{light} {word} {rule}: {metric} on {source}{text}");
         let mut fields = vec![field("Metric", &metric), field("Source", &source)];
         if !self.tags.is_empty() {
             fields.push(field("Tags", &shown(self.tags, MAX_TAGS)));
@@ -167,9 +166,9 @@ impl<'a> Alert<'a> {
         if !self.curve.is_empty() {
             blocks.push(section(&format!("`{}`", sparkline(&self.curve))));
         }
-        let context = self.context();
-        if !context.is_empty() {
-            blocks.push(json!({"type": "context", "elements": context}));
+        let texts = self.remarks();
+        if !texts.is_empty() {
+            blocks.push(context(texts));
         }
         Message { text: self.with_mentions(text), blocks }
     }
@@ -182,7 +181,7 @@ impl<'a> Alert<'a> {
         if self.mentions.is_empty() { text } else { format!("{} {text}", self.mentions.join(" ")) }
     }
 
-    fn context(&self) -> Vec<Value> {
+    fn remarks(&self) -> Vec<String> {
         let lasted = self.lasted_ms.map(|ms| format!("lasted {}", time_span(ms)));
         let remark = self.status.remark().map(str::to_owned);
         let missed = (self.missed > 0 && self.status == Status::Firing).then(|| {
@@ -192,14 +191,17 @@ impl<'a> Alert<'a> {
         });
         let runbook = self.runbook.map(|link| format!("<{}|Runbook>", escape(link)));
         let all = [remark, lasted, missed, runbook];
-        all.into_iter().flatten().map(|text| mrkdwn(&text)).collect()
+        all.into_iter().flatten().collect()
     }
 
     /// The alert in a list: `:red_circle: *metric* _source_ ˋ▁▂█ˋ 231 (threshold > 200)`.
-    fn row(&self, with_rule: bool) -> String {
+    fn row(&self, with: Columns) -> String {
         let name = |text: &str| shown(text, MAX_ROW_NAME);
         let light = self.status.light();
-        let mut row = format!("{light} *{}* _{}_", name(self.metric), name(self.source));
+        let mut row = format!("{light} *{}*", name(self.metric));
+        if with.source {
+            row = format!("{row} _{}_", name(self.source));
+        }
         if !self.tags.is_empty() {
             row = format!("{row} {}", name(self.tags));
         }
@@ -214,28 +216,38 @@ impl<'a> Alert<'a> {
         if let Some(ms) = self.lasted_ms {
             row = format!("{row}, lasted {}", time_span(ms));
         }
-        if with_rule { format!("{row} · {}", name(self.rule)) } else { row }
+        if with.rule { format!("{row} · {}", name(self.rule)) } else { row }
     }
 }
 
-/// A message about several alerts, of which it lists `most`: `total`, of which `firing` fire.
+/// What the alerts of a list do not have in common, so that each row says it.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    rule: bool,
+    source: bool,
+}
+
+/// A message about several alerts, of which it lists `most`: `total`, of which `firing` fire. What all
+/// have in common, such as the source, is said once.
 pub(crate) fn list(
     alerts: &[Alert<'_>],
     (firing, total): (usize, usize),
     (status, most): (Status, usize),
     mentions: &[String],
 ) -> Message {
-    let first = alerts.first().map_or("", |alert| alert.rule);
+    let (first, source) = alerts.first().map_or(("", ""), |alert| (alert.rule, alert.source));
     let is_one_rule = alerts.iter().all(|alert| alert.rule == first);
+    let is_one_source = alerts.iter().all(|alert| alert.source == source);
     let about = if is_one_rule { first } else { "several rules" };
     let (word, light) = (status.word(), status.light());
     let numbers = match status {
-        Status::Firing | Status::Still if firing < total => format!("{firing} of {total} alerts"),
-        _ => format!("{total} alerts"),
+        Status::Firing | Status::Still if firing < total => {
+            format!("{} of {} alerts", grouped(firing), grouped(total))
+        }
+        _ => format!("{} alerts", grouped(total)),
     };
-    let sources: Vec<_> = alerts.iter().take(3).map(|alert| shown(alert.source, 60)).collect();
-    let more = if total > sources.len() { ", …" } else { "" };
-    let on = format!("on {}{more}", sources.join(", "));
+    let on = sources(alerts);
+    let with = Columns { rule: !is_one_rule, source: !is_one_source };
     let mut text = format!("{light} {word} {}: {numbers} {on}", escape(about));
     let mut blocks = vec![header(&format!("{light} {word} {about}: {numbers}"))];
     if !mentions.is_empty() {
@@ -243,7 +255,7 @@ pub(crate) fn list(
         blocks.push(section(&mentions.join(" ")));
     }
     let mut characters = 0;
-    let rows = alerts.iter().take(most).map(|one| one.row(!is_one_rule));
+    let rows = alerts.iter().take(most).map(|one| one.row(with));
     let rows = rows.take_while(|row| {
         characters += row.chars().count();
         characters <= MAX_CHARACTERS
@@ -251,14 +263,24 @@ pub(crate) fn list(
     let rows: Vec<_> = rows.collect();
     let hidden = total.saturating_sub(rows.len());
     blocks.extend(packed(&rows).iter().map(|text| section(text)));
-    let more = (hidden > 0).then(|| format!("and {hidden} more"));
+    let more = (hidden > 0).then(|| format!("and {} more", grouped(hidden)));
+    let on = is_one_source.then_some(on);
     let runbook = alerts.first().and_then(|alert| alert.runbook).filter(|_| is_one_rule);
     let runbook = runbook.map(|link| format!("<{}|Runbook>", escape(link)));
-    let context: Vec<_> = [more, runbook].into_iter().flatten().map(|it| mrkdwn(&it)).collect();
-    if !context.is_empty() {
-        blocks.push(json!({"type": "context", "elements": context}));
+    let texts: Vec<_> = [more, on, runbook].into_iter().flatten().collect();
+    if !texts.is_empty() {
+        blocks.push(context(texts));
     }
     Message { text, blocks }
+}
+
+/// The sources of alerts, each once: `on web-1`, `on web-1, web-2, web-3, …`.
+fn sources(alerts: &[Alert<'_>]) -> String {
+    let sources: BTreeSet<&str> = alerts.iter().map(|alert| alert.source).collect();
+    let named = sources.iter().take(MAX_SOURCES).map(|source| shown(source, MAX_SOURCE));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = if sources.len() > MAX_SOURCES { ", …" } else { "" };
+    format!("on {named}{more}")
 }
 
 /// Rows in as few sections as possible.
@@ -280,22 +302,8 @@ fn date(seconds: u64) -> String {
     format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{seconds}>")
 }
 
-fn header(text: &str) -> Value {
-    let text = shorten(text, MAX_HEADER);
-    json!({"type": "header", "text": {"type": "plain_text", "text": text, "emoji": true}})
-}
-
-fn section(text: &str) -> Value {
-    json!({"type": "section", "text": mrkdwn(text)})
-}
-
 fn field(title: &str, text: &str) -> Value {
     mrkdwn(&format!("*{title}*\n{text}"))
-}
-
-/// Verbatim, so that names that look like hosts or mentions do not become links.
-pub(crate) fn mrkdwn(text: &str) -> Value {
-    json!({"type": "mrkdwn", "text": text, "verbatim": true})
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod announce;
 mod check;
 mod engine;
+mod fate;
 mod file;
 mod flags;
 mod message;

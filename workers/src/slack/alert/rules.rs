@@ -5,8 +5,10 @@
 use super::mute::Mute;
 use super::pattern::Pattern;
 use super::value::{Function, Unit};
+use crate::slack::format::seconds;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use zibrato::Kind;
 use zibrato::window::Series;
 
@@ -19,6 +21,25 @@ pub(super) struct Rules {
     pub(super) zone: TimeZone,
     /// More alerts of a rule than this within ten seconds become one message.
     pub(super) group_above: usize,
+}
+
+impl Rules {
+    /// What may be a mistake, with windows of this length.
+    pub(super) fn doubts(&self, flush: Duration) -> Vec<String> {
+        let least_ms = u64::try_from(flush.as_millis()).unwrap_or(u64::MAX).saturating_mul(2);
+        let is_hasty = |rule: &&Rule| rule.condition == Condition::Absent && rule.for_ms < least_ms;
+        let doubt = |rule: &Rule| {
+            format!(
+                "the rule {}: a measurement that comes late is taken for absence, because `for` is \
+                 {} and a window (--flush) {}; give for = {} or more",
+                rule.name,
+                seconds(rule.for_ms as f64 / 1000.0),
+                seconds(flush.as_secs_f64()),
+                least_ms as f64 / 1000.0,
+            )
+        };
+        self.rules.iter().filter(is_hasty).map(doubt).collect()
+    }
 }
 
 /// One rule.

@@ -2,11 +2,13 @@
 //!
 //! Pure.
 
+use super::fate::Fate;
 use super::rules::{Condition, Rule, Rules};
 use super::value::{Unit, kind_word};
 use crate::slack::format::tags_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use zibrato::Kind;
 use zibrato::window::Series;
@@ -60,8 +62,9 @@ pub(super) struct Track {
     pub(super) rule: String,
     pub(super) metric: String,
     pub(super) source: String,
+    /// The tags as a text, which is made of the pairs.
+    #[serde(default, skip_serializing)]
     pub(super) tags: String,
-    /// The same, to compare them with the patterns of the rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pairs: Vec<(Box<str>, Box<str>)>,
     /// A word such as `timer`.
@@ -70,24 +73,31 @@ pub(super) struct Track {
     /// The end of the last window that had the series.
     pub(super) seen_ms: u64,
     /// The start of the first window in which the condition held, if it has held since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) breach_ms: Option<u64>,
     /// The time of long gaps without windows since `breach_ms`, or since `seen_ms` for an absent
     /// series.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) gap_ms: u64,
     /// The time since which the alert fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) firing_ms: Option<u64>,
     /// How the last alert ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<End>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) value: Option<f64>,
     /// The message that says that it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) told: Option<u64>,
     /// When that was said last; 0 for never.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) told_ms: u64,
     /// Alerts since then that nobody was told of.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(super) missed: u32,
     /// The last windows, oldest first; none for one without a value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(super) values: VecDeque<Option<f64>>,
 }
 
@@ -127,6 +137,9 @@ pub(super) struct Post {
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outgoing {
+    /// Its place in the outbox after the last window, and in the file.
+    #[serde(skip)]
+    pub(super) number: usize,
     /// The message whose place is to be kept, for a new one that may be updated.
     pub(super) post: Option<u64>,
     /// The request.
@@ -140,11 +153,36 @@ pub(super) struct Outgoing {
 impl State {
     /// Reads a state that was [written](Self::to_json).
     pub(super) fn from_json(text: &[u8]) -> Result<Self, String> {
-        let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if state.version != VERSION {
             return Err(format!("its version is {}, and this one reads {VERSION}", state.version));
         }
+        for track in state.tracks.values_mut().filter(|track| !track.pairs.is_empty()) {
+            track.tags = tags_text(&track.pairs);
+        }
+        state.number();
         Ok(state)
+    }
+
+    /// Numbers the messages in the outbox. The state must be saved next.
+    pub(super) fn number(&mut self) {
+        self.outbox.iter_mut().enumerate().for_each(|(number, message)| message.number = number);
+    }
+
+    /// Something has become of the message with this number.
+    pub(super) fn becomes(&mut self, number: usize, fate: &Fate) {
+        let Some(at) = self.outbox.iter().position(|message| message.number == number) else {
+            return;
+        };
+        let Fate::Over { place } = fate else {
+            self.outbox.iter_mut().skip(at).take(1).for_each(|it| it.tried = *fate == Fate::Tried);
+            return;
+        };
+        let message = self.outbox.remove(at);
+        let post = message.post.and_then(|id| self.posts.get_mut(&id));
+        if let (Some(post), Some(place)) = (post, place) {
+            post.place = Some(place.clone());
+        }
     }
 
     /// Messages go to this channel, or to a webhook if there is none, from now on. If they went
@@ -197,22 +235,36 @@ impl State {
         let kept = |track: &&Track| track.survives(rule_of.get(&*track.rule), self.through_ms);
         let listed: BTreeSet<_> = self.posts.values().flat_map(|post| &post.members).collect();
         let tracks = self.tracks.iter().filter(|(key, track)| kept(track) || listed.contains(key));
-        let tracks = tracks.map(|(key, track)| (key.clone(), track.clone())).collect();
-        let small = Self {
-            tracks,
-            posts: self.posts.clone(),
-            outbox: self.outbox.clone(),
-            to: self.to.clone(),
-            ..Self { through_ms: self.through_ms, next: self.next, ..Self::default() }
-        };
+        let tracks = tracks.map(|(key, track)| (&**key, track.saved())).collect();
+        let Self { through_ms, next, .. } = *self;
+        let (to, posts, outbox) = (&self.to, &self.posts, &*self.outbox);
+        let saved = Saved { version: VERSION, to, through_ms, next, tracks, posts, outbox };
         // All keys are texts, so this does not fail.
-        serde_json::to_vec(&small).unwrap_or_default()
+        serde_json::to_vec(&saved).unwrap_or_default()
     }
+}
+
+/// The state as the file has it.
+#[derive(Serialize)]
+struct Saved<'a> {
+    version: u32,
+    to: &'a Option<String>,
+    through_ms: u64,
+    next: u64,
+    tracks: BTreeMap<&'a str, Cow<'a, Track>>,
+    posts: &'a BTreeMap<u64, Post>,
+    outbox: &'a [Outgoing],
 }
 
 /// Whether it can be left out of the file.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The same for a smaller number.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none(number: &u32) -> bool {
     *number == 0
 }
 
@@ -272,6 +324,17 @@ impl Track {
     /// The values for a sparkline.
     pub(super) fn curve(&self) -> Vec<f64> {
         self.values.iter().map(|value| value.unwrap_or(f64::NAN)).collect()
+    }
+
+    /// The track as the file has it. Only a series that is in an alert, or close to one, keeps its last
+    /// windows.
+    fn saved(&self) -> Cow<'_, Self> {
+        if self.breach_ms.is_some() || self.firing_ms.is_some() || self.told.is_some() {
+            return Cow::Borrowed(self);
+        }
+        let mut quiet = self.clone();
+        quiet.values.clear();
+        Cow::Owned(quiet)
     }
 
     /// Whether a restart needs it: an alert that begins, fires or was told of, or a series whose

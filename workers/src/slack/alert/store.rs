@@ -1,10 +1,15 @@
 //! Keeps the state of alerts in a file, which one worker uses at a time.
+//!
+//! The whole state is written once per window. What becomes of a message after that is a line in a
+//! file beside it, until the state is written again.
 
+use super::fate::{Fate, Note};
 use super::rules::Rules;
 use super::state::State;
+use crate::hash::fnv1a;
 use crate::slack::replace::{folder, replace, with_ending};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zibrato::daemon::{make_folder, read_bounded};
@@ -18,13 +23,15 @@ pub(super) struct Store {
     path: PathBuf,
     /// The lock, while this process has it.
     lock: Option<File>,
-    /// The content when it was last read or written.
+    /// The content when it was read without the lock.
     content: Option<Vec<u8>>,
+    /// The file of notes, and the hash of the state as it was saved.
+    notes: Option<(File, u64)>,
 }
 
 impl Store {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, lock: None, content: None }
+        Self { path, lock: None, content: None, notes: None }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -37,7 +44,13 @@ impl Store {
         let file = self.path.display();
         match read_bounded(&self.path, MAX_BYTES) {
             Ok((content, _)) => match State::from_json(&content) {
-                Ok(state) => {
+                Ok(mut state) => {
+                    let lines = read_bounded(&self.notes_path(), MAX_BYTES);
+                    // There is none, or it is lost: then messages may be repeated.
+                    let lines = lines.map(|(lines, _)| lines).unwrap_or_default();
+                    for Note { message, fate, .. } in Note::read(&lines, fnv1a(&content)) {
+                        state.becomes(message, &fate);
+                    }
                     self.content = Some(content);
                     return state;
                 }
@@ -56,16 +69,36 @@ impl Store {
         State::default()
     }
 
-    /// Replaces the file atomically.
-    pub(super) fn save(&mut self, state: &State, rules: &Rules) -> io::Result<()> {
+    /// Replaces the file atomically, and begins to take notes.
+    pub(super) fn save(&mut self, state: &mut State, rules: &Rules) -> io::Result<()> {
         self.lock()?;
+        self.notes = None;
+        state.number();
         let content = state.to_json(rules);
-        if self.content.as_ref() == Some(&content) {
-            return Ok(());
-        }
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let notes = options.open(self.notes_path())?;
         replace(&self.path, &content)?;
-        self.content = Some(content);
+        // Those until now are of another state.
+        notes.set_len(0)?;
+        self.notes = Some((notes, fnv1a(&content)));
         Ok(())
+    }
+
+    /// Writes what became of a message since the state was saved. After an error, nothing more can be
+    /// noted until it is saved again.
+    pub(super) fn note(&mut self, message: usize, fate: Fate) -> io::Result<()> {
+        let Some((mut file, of)) = self.notes.take() else {
+            return Err(io::Error::other("the state was not saved yet"));
+        };
+        file.write_all(&Note { of, message, fate }.line())?;
+        file.sync_data()?;
+        self.notes = Some((file, of));
+        Ok(())
+    }
+
+    fn notes_path(&self) -> PathBuf {
+        with_ending(&self.path, ".messages")
     }
 
     /// Whether this process has the lock.
@@ -92,10 +125,10 @@ impl Store {
             }
             Err(TryLockError::Error(why)) => return Err(why),
         }
-        if let Some(content) = &self.content {
-            // It was read without the lock.
+        if let Some(content) = self.content.take() {
             let now = read_bounded(&self.path, MAX_BYTES).map(|(content, _)| content);
-            if now.ok().as_ref() != Some(content) {
+            if now.ok().as_ref() != Some(&content) {
+                self.content = Some(content);
                 return Err(io::Error::other(format!(
                     "another worker has changed {}; start this one again",
                     self.path.display()
@@ -119,19 +152,21 @@ mod tests {
         let rules = parse("[[rule]]\nname = 'r'\nmetric = '*'\nabove = 1\n").unwrap();
         let mut store = Store::new(path.clone());
         assert_eq!(store.load(), State::default());
-        let state = State { through_ms: 7, next: 3, ..State::default() };
-        store.save(&state, &rules).unwrap();
+        let mut state = State { through_ms: 7, next: 3, ..State::default() };
+        store.save(&mut state, &rules).unwrap();
         let mut second = Store::new(path.clone());
         assert_eq!(second.load(), state);
-        let why = second.save(&state, &rules).unwrap_err().to_string();
+        let why = second.save(&mut state, &rules).unwrap_err().to_string();
         assert!(why.contains("another worker uses"), "{why}");
-        store.save(&State { next: 4, ..state.clone() }, &rules).unwrap();
+        store.save(&mut State { next: 4, ..state.clone() }, &rules).unwrap();
         drop(store);
-        let why = second.save(&state, &rules).unwrap_err().to_string();
-        assert!(why.contains("has changed"), "{why}");
+        for _ in 0..2 {
+            let why = second.save(&mut state, &rules).unwrap_err().to_string();
+            assert!(why.contains("has changed"), "{why}");
+        }
         let mut third = Store::new(path.clone());
         assert_eq!(third.load().next, 4);
-        third.save(&state, &rules).unwrap();
+        third.save(&mut state, &rules).unwrap();
         std::fs::write(&path, "{").unwrap();
         assert_eq!(Store::new(path.clone()).load(), State::default());
         let kept = folder.path().join("deep/alerts.json.damaged");

@@ -1,6 +1,6 @@
 //! Rules, windows and the messages that they become: a small Slack that remembers what it was told.
 
-use super::announce::{Announcer, Carrier};
+use super::announce::{Announcer, Carrier, Room};
 use super::engine::{Ended, evaluate};
 use super::file::parse;
 use super::recorded::Entry;
@@ -56,13 +56,13 @@ impl Stage {
 
     /// The next window, with these lines without their level. Returns the texts that were sent.
     fn window<S: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = S>) -> Vec<String> {
-        self.window_when(lines, false)
+        self.window_when(lines, Room::in_window(self.length_ms))
     }
 
     fn window_when<S: AsRef<str>>(
         &mut self,
         lines: impl IntoIterator<Item = S>,
-        silent: bool,
+        room: Room,
     ) -> Vec<String> {
         let mut window = Window::new(self.now_ms, self.length_ms, 1_000_000);
         for line in lines {
@@ -72,7 +72,7 @@ impl Stage {
         let series = window.into_series();
         let ended = Ended { start_ms: self.now_ms, length_ms: self.length_ms, series: &series };
         assert_eq!(evaluate(&mut self.state, &self.rules, ended), 0);
-        self.announcer.announce(&mut self.state, &self.rules, &self.carrier, silent);
+        self.announcer.announce(&mut self.state, &self.rules, &self.carrier, room);
         self.now_ms += self.length_ms;
         self.deliver()
     }

@@ -1,21 +1,22 @@
 //! Alerts as a backend sends them: windows become messages, and each message is recorded before it
 //! is sent and after it was accepted.
 //!
-//! The state is saved before the worker commits a window, so a window that is delivered again is
-//! recognized. If the process ends between a post and the record of it, nobody knows whether Slack
+//! The state is saved once per window, before its first message is sent and before the worker commits
+//! it, so a window that is delivered again is recognized. What becomes of each message is noted. If the process ends between a post and the record of it, nobody knows whether Slack
 //! has accepted it: the message is sent again, and says that it may be a repetition, because a lost
 //! alert is worse.
 
-use super::announce::{Announcer, Carrier};
+use super::announce::{Announcer, Carrier, Room};
 use super::engine::{Ended, evaluate, set_back_ms};
-use super::message::mrkdwn;
+use super::fate::Fate;
 use super::picture::{Job, Pictures};
 use super::rules::Rules;
 use super::state::{Outgoing, State};
 use super::store::Store;
+use crate::slack::blocks::context;
 use crate::slack::client::ClientBuilder;
 use crate::{Payload, SendError};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
@@ -84,7 +85,8 @@ impl Alerts {
         self.length_ms = length_ms;
         let now_ms = unix_ms();
         let behind_ms = now_ms.saturating_sub(start_ms.saturating_add(length_ms));
-        let silent = self.is_silent(behind_ms > LATE_MS.max(length_ms.saturating_mul(2)));
+        let is_late = behind_ms > LATE_MS.max(length_ms.saturating_mul(2));
+        let room = if self.is_silent(is_late) { Room::Nothing } else { Room::in_window(length_ms) };
         let series = window.into_series();
         let window = Ended { start_ms, length_ms, series: &series };
         let state = loaded(&mut self.state, &mut self.store, &self.carrier);
@@ -98,7 +100,8 @@ impl Alerts {
         // Otherwise the window was evaluated before, but not committed.
         if window.end_ms() > state.through_ms {
             let no_room = evaluate(state, &self.rules, window);
-            self.announcer.announce(state, &self.rules, &self.carrier, silent);
+            self.announcer.announce(state, &self.rules, &self.carrier, room);
+            state.number();
             self.unsaved.get_or_insert_with(Instant::now);
             if no_room > 0
                 && let Some(left_out) = self.no_room.admit(Instant::now())
@@ -125,17 +128,18 @@ impl Alerts {
     pub(crate) fn begin(&mut self, payload: &Payload) -> Result<Payload, SendError> {
         let state = loaded(&mut self.state, &mut self.store, &self.carrier);
         let mut sent = payload.clone();
-        let message = state.outbox.iter_mut().find(|message| bytes(&message.body) == payload.body);
+        let message = state.outbox.iter().find(|message| bytes(&message.body) == payload.body);
         if let Some(message) = message {
             if message.tried {
                 let mut again = message.clone();
                 mark(&mut again);
                 sent.body = bytes(&again.body);
             }
-            message.tried = true;
+            let number = message.number;
+            self.becomes(number, Fate::Tried);
         }
-        self.unsaved.get_or_insert_with(Instant::now);
-        match self.save() {
+        let saved = if self.unsaved.is_some() { self.save() } else { Ok(()) };
+        match saved {
             Ok(()) => Ok(sent),
             // It is reported, and nothing is committed. A lost alert would be worse than one that is
             // repeated after a restart.
@@ -151,38 +155,43 @@ impl Alerts {
         sent: &Result<Option<(String, String)>, SendError>,
     ) {
         let state = loaded(&mut self.state, &mut self.store, &self.carrier);
-        let at = state.outbox.iter().position(|message| bytes(&message.body) == payload.body);
-        let Some(at) = at else { return };
-        match sent {
+        let message = state.outbox.iter().find(|message| bytes(&message.body) == payload.body);
+        let Some(message) = message else { return };
+        let fate = match sent {
             Ok(place) => {
-                let message = state.outbox.remove(at);
-                let post = message.post.and_then(|id| state.posts.get_mut(&id));
-                if let (Some(post), Some(place)) = (post, place) {
-                    post.place = Some(place.clone());
-                    // A list of alerts has no picture.
-                    let track = match &post.members[..] {
-                        [key] => state.tracks.get(key),
-                        _ => None,
-                    };
-                    if let (Some(pictures), Some(track)) = (&mut self.pictures, track) {
-                        let through = (state.through_ms, self.length_ms);
-                        pictures.offer(Job::new(track, &self.rules, place, through));
-                    }
+                let post = message.post.and_then(|id| state.posts.get(&id));
+                // A list of alerts has no picture.
+                let track = match post.map(|post| &post.members[..]) {
+                    Some([key]) => state.tracks.get(key),
+                    _ => None,
+                };
+                if let (Some(pictures), Some(track), Some(place)) =
+                    (&mut self.pictures, track, place)
+                {
+                    let through = (state.through_ms, self.length_ms);
+                    pictures.offer(Job::new(track, &self.rules, place, through));
                 }
+                Fate::Over { place: place.clone() }
             }
             // It goes to a dead letter.
-            Err(SendError::Reject { .. }) => drop(state.outbox.remove(at)),
-            // It was certainly not posted.
-            Err(SendError::Retry { .. } | SendError::Stop { .. }) => {
-                if let Some(message) = state.outbox.get_mut(at) {
-                    message.tried = false;
-                }
-            }
+            Err(SendError::Reject { .. }) => Fate::Over { place: None },
+            Err(SendError::Retry { .. } | SendError::Stop { .. }) => Fate::NotPosted,
             Err(_) => return,
+        };
+        let number = message.number;
+        self.becomes(number, fate);
+        if self.unsaved.is_some() {
+            // An error is reported by `settle`.
+            self.save().ok();
         }
-        self.unsaved.get_or_insert_with(Instant::now);
-        // An error is reported by `settle`.
-        self.save().ok();
+    }
+
+    /// Records what becomes of a message. If it cannot be noted, the whole state is to be saved.
+    fn becomes(&mut self, number: usize, fate: Fate) {
+        loaded(&mut self.state, &mut self.store, &self.carrier).becomes(number, &fate);
+        if self.unsaved.is_none() && self.store.note(number, fate).is_err() {
+            self.unsaved = Some(Instant::now());
+        }
     }
 
     /// Saves the state, and returns since when it is not saved. Reserves the file at the start.
@@ -197,6 +206,11 @@ impl Alerts {
             self.save().ok();
         }
         self.unsaved
+    }
+
+    /// What may be a mistake in the rules, with windows of this length.
+    pub(crate) fn doubts(&self, flush: Duration) -> Vec<String> {
+        self.rules.doubts(flush)
     }
 
     /// Why alerts cannot be recorded.
@@ -244,8 +258,9 @@ fn mark(message: &mut Outgoing) {
         return;
     }
     if let Some(Value::Array(blocks)) = message.body.get_mut("blocks") {
-        let note = mrkdwn("This may be a repetition: Slack did not answer the first time.");
-        blocks.push(json!({"type": "context", "elements": [note]}));
+        blocks.push(context([
+            "This may be a repetition: Slack has not confirmed the first message.",
+        ]));
     }
     message.tried = false;
 }

@@ -18,8 +18,13 @@ use zibrato::window::Window;
 /// The messages that a relay deletes a minute.
 const DEFAULT_POSTS: f64 = 45.0;
 
-/// The reason for lines that the bus cannot carry.
+/// The reasons for lines that the bus cannot carry: their names, and that there are too many.
 const NOT_ON_BUS: &str = "not_on_bus";
+const TOO_MANY: &str = "too_many";
+
+/// Maximum number of characters that a window puts on the bus, so that memory is bounded: 10,000
+/// messages, about a million lines. It takes nearly four hours to post them.
+const MAX_CHARS: usize = 10_000 * MAX_MESSAGE_CHARS;
 
 /// The flags of `--mode bus`.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,8 +83,12 @@ pub(crate) struct BusWindows {
     lines: Lines,
     /// Time between two messages.
     pace: Duration,
-    /// Number of lines that the bus cannot carry, since the start.
+    /// Maximum number of characters of a window.
+    most_chars: usize,
+    /// Number of lines that the bus cannot carry because of their names, since the start.
     left_out: u64,
+    /// Number of lines beyond the maximum, since the start.
+    too_many: u64,
     once: Once,
     /// What is wrong if the last window was too large.
     too_much: Option<String>,
@@ -94,7 +103,9 @@ impl BusWindows {
         Ok(Self {
             lines: Lines::new(&names, timer_parts, gauge_parts)?,
             pace,
+            most_chars: MAX_CHARS,
             left_out: 0,
+            too_many: 0,
             once: Once::default(),
             too_much: None,
             limit: LogLimit::default(),
@@ -106,30 +117,46 @@ impl BusWindows {
         let (stamp, length) = (window.stamp(), Duration::from_millis(window.length_ms()));
         let payloads = self.lines.of(window);
         let series: usize = payloads.iter().map(|payload| payload.series).sum();
-        let bodies = payloads.iter().map(|payload| String::from_utf8_lossy(&payload.body));
-        let bodies: Vec<_> = bodies.collect();
-        let all: Vec<&str> = bodies.iter().flat_map(|body| body.lines()).collect();
-        let (carried, left_out): (Vec<&str>, Vec<&str>) =
-            all.iter().partition(|line| is_carried(line));
-        self.left_out += left_out.len() as u64;
-        for line in left_out {
-            let name = line.split(' ').next().unwrap_or_default();
-            if self.once.is_news(NOT_ON_BUS, name) {
-                let why = "a relay would not take this name for a metric: it is longer than 255 \
-                           bytes, or has a character that may be mark-up or chat";
-                tracing::warn!(event = NOT_ON_BUS, stamp, name, why);
+        let (mut all, mut carried, mut chars) = (0, 0, 0);
+        // A payload is freed when its lines are packed.
+        let lines = payloads.into_iter().flat_map(|payload| {
+            let body = String::from_utf8_lossy(&payload.body);
+            body.lines().map(str::to_owned).collect::<Vec<_>>()
+        });
+        let lines = lines.filter(|line| {
+            all += 1;
+            if !is_carried(line) {
+                self.leave_out(line, stamp);
+                return false;
             }
-        }
-        let messages = pack(&carried, MAX_MESSAGE_CHARS).messages;
-        self.compare(carried.len(), messages.len(), length);
+            carried += 1;
+            chars += line.len() + 1;
+            if chars > self.most_chars {
+                self.too_many += 1;
+            }
+            chars <= self.most_chars
+        });
+        let messages = pack(lines, MAX_MESSAGE_CHARS).messages;
+        self.compare(carried, messages.len(), length);
         let (mut lines, mut counted) = (0, 0);
         let with_series = messages.into_iter().map(|text| {
             lines += text.lines().count();
-            let series = series * lines / all.len().max(1) - counted;
+            let series = series * lines / all.max(1) - counted;
             counted += series;
             (text, series)
         });
         with_series.collect()
+    }
+
+    /// Counts a line whose name the bus cannot carry, and logs each name once.
+    fn leave_out(&mut self, line: &str, stamp: u64) {
+        self.left_out += 1;
+        let name = line.split(' ').next().unwrap_or_default();
+        if self.once.is_news(NOT_ON_BUS, name) {
+            let why = "a relay would not take this name for a metric: it is longer than 255 bytes, \
+                       or has a character that may be mark-up or chat";
+            tracing::warn!(event = NOT_ON_BUS, stamp, name, why);
+        }
     }
 
     /// Tells if the messages of a window take longer than it lasts.
@@ -170,7 +197,8 @@ impl BusWindows {
 
     /// Lines that were left out, by reason.
     pub(crate) fn omitted(&self) -> Vec<(&'static str, u64)> {
-        if self.left_out == 0 { Vec::new() } else { vec![(NOT_ON_BUS, self.left_out)] }
+        let omitted = [(NOT_ON_BUS, self.left_out), (TOO_MANY, self.too_many)];
+        omitted.into_iter().filter(|(_, lines)| *lines > 0).collect()
     }
 
     pub(crate) const fn needs_readings(&self) -> bool {
@@ -289,6 +317,18 @@ mod tests {
         assert!(why.contains("36664 lines") && why.contains("longer --flush"), "{why}");
         windows.messages(window(&lines(100)));
         assert_eq!(windows.trouble(), None);
+    }
+
+    #[test]
+    fn a_window_has_at_most_so_many_messages_and_the_other_lines_are_counted() {
+        let mut windows = windows(1);
+        windows.most_chars = 10 * MAX_MESSAGE_CHARS;
+        let messages = windows.messages(window(&lines(3_000)));
+        assert!((10..=12).contains(&messages.len()), "{}", messages.len());
+        let carried: usize = messages.iter().map(|(text, _)| text.lines().count()).sum();
+        assert_eq!(windows.omitted(), [("too_many", 11_000 - carried as u64)]);
+        let series: usize = messages.iter().map(|(_, series)| series).sum();
+        assert!(series > 0 && series < 3_000, "{series}");
     }
 
     #[test]

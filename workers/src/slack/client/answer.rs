@@ -6,16 +6,20 @@ use super::error::{Error, Failed, Refused};
 use crate::http::retry::Again;
 use crate::http::{Answer, Cut};
 use crate::secret::Secret;
-use crate::slack::answer::{RATE_LIMIT_WAIT, redirect_host};
 use crate::slack::words::ErrorKind;
 use serde_json::Value;
+use std::time::Duration;
+use ureq::http::Uri;
 use zibrato::daemon::one_line;
+
+/// The wait after a rate limit without a time.
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);
 
 /// The number of characters of a foreign text that an error shows.
 const SHOWN: usize = 200;
 
 /// Judges the answer of a method, whose body says what became of the call.
-pub(super) fn judge(
+pub(crate) fn judge(
     method: &'static str,
     answer: &Answer,
     cut: Option<&Cut>,
@@ -46,7 +50,7 @@ pub(super) fn judge(
 }
 
 /// Judges the answer of a webhook: a status, and an error code in plain text.
-pub(super) fn judge_webhook(
+pub(crate) fn judge_webhook(
     method: &'static str,
     answer: &Answer,
     secrets: &[&Secret],
@@ -84,7 +88,6 @@ fn unreadable(
             let error = Error::Moved { status, host: redirect_host(answer) };
             return Failed { error, again: Again::Never };
         }
-        503 => Again::After(answer.retry_after(now_ms)),
         200..=299 | 500..=599 => Again::IfSafe,
         _ => Again::Never,
     };
@@ -113,6 +116,12 @@ impl Refused {
     }
 }
 
+/// The host that a redirect leads to, if it names one. The rest of the address may be a secret.
+fn redirect_host(answer: &Answer) -> Option<String> {
+    let place = answer.header("location")?.trim().parse::<Uri>().ok()?;
+    place.host().map(str::to_owned)
+}
+
 /// The beginning of a foreign text, on one line and without secrets.
 fn shown(text: &str, secrets: &[&Secret]) -> String {
     let hidden = secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
@@ -121,7 +130,7 @@ fn shown(text: &str, secrets: &[&Secret]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Again, Answer, Cut, Error, Secret, judge, judge_webhook};
+    use super::{Again, Answer, Cut, Error, Secret, judge, judge_webhook, redirect_host};
     use std::time::Duration;
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -141,7 +150,8 @@ mod tests {
             (200, limited, after(30)),
             (429, "<html>", after(30)),
             (500, "oops", Again::IfSafe),
-            (503, "", Again::After(None)),
+            (503, "", Again::IfSafe),
+            (503, "<html>", Again::IfSafe),
             (200, "<p>log in</p>", Again::IfSafe),
             (200, "", Again::IfSafe),
             (200, r#"{"ok":false}"#, Again::IfSafe),
@@ -207,5 +217,18 @@ mod tests {
         assert_eq!(word(502, "<html>"), (None, Again::IfSafe));
         let failed = judge_webhook("webhook", &answer(404, &[], "<html>"), &[], 0).unwrap_err();
         assert!(matches!(failed.error, Error::Unreadable { status: 404, .. }));
+    }
+
+    #[test]
+    fn a_redirect_names_its_host_and_nothing_else() {
+        for (location, host) in [
+            ("https://me:secret@portal.example:8443/login?token=x", Some("portal.example")),
+            ("/login/secret", None),
+            ("not an address", None),
+        ] {
+            let answer = answer(302, &[("location", location)], "");
+            assert_eq!(redirect_host(&answer).as_deref(), host, "{location}");
+        }
+        assert_eq!(redirect_host(&answer(302, &[], "")), None);
     }
 }

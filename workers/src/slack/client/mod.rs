@@ -56,6 +56,8 @@ mod webhook;
 #[doc = include_str!("../../../../docs/slack.md")]
 mod examples_of_the_page {}
 
+pub(super) use answer::{judge as judge_method, judge_webhook as judge_post};
+
 // The public interface is:
 pub use super::words::ErrorKind;
 pub use crate::http::retry::RetryPolicy;

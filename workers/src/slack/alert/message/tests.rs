@@ -99,10 +99,26 @@ fn a_list_names_its_alerts_and_counts_the_rest() {
     assert_eq!(header, ":red_circle: FIRING web.response_time: 30 of 37 alerts");
     let text = message.blocks[1]["text"]["text"].as_str().unwrap();
     let first = text.lines().next().unwrap();
-    assert_eq!(
-        first,
-        ":red_circle: *web.nginx.response_time* _web-01_ `▁▂▁▅█` 231 (threshold &gt; 200)"
-    );
+    assert_eq!(first, ":red_circle: *web.nginx.response_time* `▁▂▁▅█` 231 (threshold &gt; 200)");
     let last = message.blocks.last().unwrap();
     assert_eq!(last["elements"][0]["text"], "and 17 more");
+    // What all have in common is said once.
+    assert_eq!(last["elements"][1]["text"], "on web-01");
+    assert!(message.text.ends_with("30 of 37 alerts on web-01"), "{}", message.text);
+}
+
+#[test]
+fn a_list_names_each_of_its_sources_once() {
+    let on = |sources: &[&'static str]| {
+        let alerts: Vec<_> = sources.iter().map(|source| Alert { source, ..alert() }).collect();
+        let message = list(&alerts, (1_500, 1_500), (Status::Firing, 20), &[]);
+        let row = message.blocks[1]["text"]["text"].as_str().unwrap().to_owned();
+        (message.text.split_once("1,500 alerts ").unwrap().1.to_owned(), row)
+    };
+    let (text, row) = on(&["a", "b", "a"]);
+    assert_eq!(text, "on a, b");
+    assert!(row.contains("_a_") && row.contains("_b_"), "{row}");
+    assert_eq!(on(&["a", "b", "c", "a"]).0, "on a, b, c");
+    assert_eq!(on(&["a", "b", "c", "d"]).0, "on a, b, c, …");
+    assert!(!on(&["a", "a"]).1.contains("_a_"));
 }

@@ -39,7 +39,7 @@ fn an_alert_ends_if_its_rule_excludes_the_series() {
     assert_eq!(stage.window(["g|b|9|1|s"]).len(), 1);
     stage.rules = parse(&rules("a")).unwrap();
     let texts = stage.window(["g|b|9|1|s"]);
-    assert!(texts[0].contains("ENDED r: b on s the rule was removed or changed"), "{texts:?}");
+    assert!(texts[0].contains("ENDED r: b on s: the rule was removed or changed"), "{texts:?}");
     assert!(stage.window(NOTHING).is_empty());
     assert!(stage.state.tracks.is_empty());
 }

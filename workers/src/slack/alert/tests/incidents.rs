@@ -1,6 +1,6 @@
 //! Single alerts: when they begin, end, are repeated and are silent.
 
-use super::{Counts, Stage};
+use super::{Counts, Room, Stage};
 
 const SLOW: &str = "[[rule]]\nname = 'slow'\nmetric = 'web.*'\nabove = 200\n";
 const NOTHING: [&str; 0] = [];
@@ -73,7 +73,7 @@ fn a_gauge_that_is_silent_ends_without_being_resolved() {
     }
     assert_eq!(
         stage.window(NOTHING),
-        [":white_circle: ENDED slow: web.time on a no data any more"]
+        [":white_circle: ENDED slow: web.time on a: no data any more"]
     );
 }
 
@@ -164,7 +164,29 @@ fn many_rules_at_once_are_one_message() {
         .collect();
     let mut stage = Stage::channel(&rules.concat());
     let texts = stage.window((0..40).map(|i| format!("g|m{i}|9|1|a")));
-    assert_eq!(texts, ["post: <!here> :red_circle: FIRING several rules: 40 alerts on a, a, a, …"]);
+    assert_eq!(texts, ["post: <!here> :red_circle: FIRING several rules: 40 alerts on a"]);
+}
+
+#[test]
+fn alerts_that_end_together_are_told_as_fast_as_slack_accepts_it() {
+    let rules = format!("{SLOW}rearm = 0\n");
+    let mut stage = Stage::new(&rules, super::Carrier::Channel("C1".to_owned()), 30);
+    let lines = |of: usize, value: u32| (0..of).map(move |i| format!("g|web.n{i}|{value}|1|a"));
+    // Five at a time have messages of their own.
+    for of in (5..=60).step_by(5) {
+        stage.window(lines(of, 300));
+    }
+    assert_eq!(stage.state.posts.len(), 60);
+    let (mut windows, mut ended) = (0, 0);
+    while !stage.state.posts.is_empty() {
+        let texts = stage.window(lines(60, 1));
+        let updates = texts.iter().filter(|text| text.starts_with("update: ")).count();
+        let replies = texts.iter().filter(|text| text.starts_with("reply: ")).count();
+        assert!((1..=20).contains(&updates) && updates == replies, "{texts:?}");
+        (windows, ended) = (windows + 1, ended + replies);
+    }
+    assert_eq!((windows, ended), (3, 60));
+    assert!(stage.channel.values().all(|text| text.contains("RESOLVED")));
 }
 
 #[test]
@@ -195,7 +217,7 @@ fn at_night_nobody_is_mentioned() {
 fn alerts_of_a_backlog_are_told_if_they_still_fire() {
     let mut stage = Stage::webhook(SLOW);
     for value in [300, 100, 300] {
-        assert!(stage.window_when([format!("g|web.time|{value}|1|a")], true).is_empty());
+        assert!(stage.window_when([format!("g|web.time|{value}|1|a")], Room::Nothing).is_empty());
     }
     assert_eq!(stage.window(["g|web.time|300|1|a"]).len(), 1);
 }
@@ -221,7 +243,7 @@ fn the_alerts_of_a_removed_rule_end() {
     stage.restart();
     let texts = stage.window(["g|web.time|300|1|a"]);
     assert!(
-        texts[0].ends_with("ENDED slow: web.time on a the rule was removed or changed"),
+        texts[0].ends_with("ENDED slow: web.time on a: the rule was removed or changed"),
         "{texts:?}"
     );
     assert!(stage.window(NOTHING).is_empty() && stage.state.tracks.is_empty());

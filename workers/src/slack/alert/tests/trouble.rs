@@ -1,6 +1,6 @@
-//! Another destination than before, and a state that cannot be saved.
+//! Another destination than before, a state that cannot be saved, and what saving it costs.
 
-use super::{Stage, parse};
+use super::{Room, Stage, parse};
 use crate::slack::alert::Alerts;
 use crate::slack::alert::announce::Carrier;
 use crate::slack::alert::state::State;
@@ -32,7 +32,8 @@ fn held() -> State {
     let (start_ms, length_ms) = (stage.now_ms, stage.length_ms);
     let ended = super::Ended { start_ms, length_ms, series: &series };
     super::evaluate(&mut stage.state, &stage.rules, ended);
-    stage.announcer.announce(&mut stage.state, &stage.rules, &stage.carrier, false);
+    let room = Room::in_window(length_ms);
+    stage.announcer.announce(&mut stage.state, &stage.rules, &stage.carrier, room);
     assert!(stage.state.outbox.len() >= 3);
     State::from_json(&stage.state.to_json(&stage.rules)).unwrap()
 }
@@ -102,4 +103,65 @@ fn an_alert_is_posted_although_its_state_cannot_be_saved() {
     assert!(second.begin(&payloads[0]).is_err());
     std::fs::remove_dir(&blocked).unwrap();
     assert_eq!((first.settle(), first.trouble()), (None, None));
+}
+
+#[test]
+fn the_state_is_written_once_per_window_and_a_message_is_a_line() {
+    const SERIES: usize = 8_000;
+    const SILENT: usize = 10;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts.json");
+    let notes = folder.path().join("alerts.json.messages");
+    let rules = "group_above = 50\n[[rule]]\nname = 'r'\nmetric = 'shop.*'\nkind = 'counter'\nbelow = 0.5\n";
+    let mut alerts = Alerts::new(parse(rules).unwrap(), to("C1"), Store::new(file.clone()));
+    let mut start_ms = unix_ms();
+    let mut window = |first: usize| {
+        let mut window = Window::new(start_ms, 1000, SERIES);
+        for i in first..SERIES {
+            let line = format!("info|c|shop.orders.{i:04}.paid|{}|1|web-{}", i + 1, i % 16);
+            window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+        }
+        start_ms += 1000;
+        window
+    };
+    assert_eq!(alerts.settle(), None);
+    for _ in 0..24 {
+        assert!(alerts.payloads(window(0)).is_empty());
+        assert_eq!(alerts.settle(), None);
+    }
+    let before = std::fs::read(&file).unwrap();
+    assert!(before.len() < SERIES * 250, "{}", before.len());
+    let payloads = alerts.payloads(window(SILENT));
+    assert_eq!(payloads.len(), SILENT);
+    let mut content = Vec::new();
+    for (sent, payload) in payloads.iter().enumerate() {
+        let begun = alerts.begin(payload).unwrap();
+        if sent == 0 {
+            content = std::fs::read(&file).unwrap();
+        }
+        // A worker that ends here knows what was posted, and what may have been.
+        let state = Store::new(file.clone()).load();
+        let tried: Vec<_> = state.outbox.iter().map(|message| message.tried).collect();
+        assert_eq!(tried, (sent..SILENT).map(|at| at == sent).collect::<Vec<_>>());
+        assert_eq!(state.posts.values().filter(|post| post.place.is_some()).count(), sent);
+        alerts.end(&begun, &Ok(Some(("C1".to_owned(), format!("1.{sent}")))));
+    }
+    assert_ne!(content, before);
+    assert_eq!(alerts.settle(), None);
+    assert!(content == std::fs::read(&file).unwrap(), "it is written once");
+    let lines = std::fs::read_to_string(&notes).unwrap();
+    println!(
+        "{SERIES} series: {} bytes per window, {} per message",
+        content.len(),
+        lines.len() / SILENT
+    );
+    // The first attempt is in the state itself.
+    assert_eq!(lines.lines().count(), 2 * SILENT - 1);
+    assert!(lines.len() < 200 * SILENT, "{lines}");
+    let state = Store::new(file.clone()).load();
+    assert!(state.outbox.is_empty());
+    assert!(state.posts.values().all(|post| post.place.is_some()));
+    // The next window begins a new list.
+    assert!(alerts.payloads(window(SILENT)).is_empty());
+    assert_eq!((alerts.settle(), std::fs::read(&notes).unwrap()), (None, Vec::new()));
 }
