@@ -9,6 +9,8 @@ mod file;
 mod generate;
 mod notes;
 mod origins;
+mod others;
+mod readable;
 mod variable;
 
 use super::exit::{Exit, Failure};
@@ -18,6 +20,8 @@ use super::stdout::{self, stdout_failure};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, Parser};
 use file::{File, is_repeatable};
+use others::{call_of, with_names, with_whole};
+use readable::readable;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -65,8 +69,9 @@ pub(super) struct Given<T> {
 }
 
 /// Reads the command line, the variables and the configuration file of a program.
-/// `args` begins with the path of the program. `subcommand_flags` gives the flags that each subcommand uses, and `subcommand_help` changes the
-/// help of each.
+/// `args` begins with the path of the program. `subcommand_flags` gives the flags that each subcommand
+/// uses, and `subcommand_help` changes the help of each. `others` are commands that another program
+/// parses.
 ///
 /// # Errors
 /// The exit code, after help, the version, a generated text or an error has been printed.
@@ -75,18 +80,17 @@ pub(super) fn parse<T: Parser>(
     format: FileFormat,
     subcommand_flags: &dyn Fn(&str) -> Option<Vec<String>>,
     subcommand_help: &dyn Fn(&str, Command) -> Command,
+    others: Vec<Command>,
 ) -> Result<Given<T>, Exit> {
     let variable = |name: &str| std::env::var_os(name);
     let used = |path: &str| match generate::is_generator(path) {
         true => Some(Vec::new()),
         false => subcommand_flags(path),
     };
-    let command = with_subcommand_flags(
-        with_variables(generate::add_commands(T::command())),
-        &used,
-        subcommand_help,
-    );
-    if let Some(text) = generate::text(T::command, &args, &command) {
+    let alone = whole(generate::add_commands(T::command()), &used, subcommand_help);
+    let command = with_names(alone.clone(), &others);
+    let all = || with_whole(alone, others);
+    if let Some(text) = generate::text(T::command, &args, all) {
         let printed = text.or_else(|error| stdout_failure(error).map(|()| Vec::new()));
         let printed = printed.and_then(|text| stdout::print_bytes(&text));
         let Err(failure) = printed else { return Err(Exit::Fine) };
@@ -94,9 +98,10 @@ pub(super) fn parse<T: Parser>(
         return Err(failure.exit);
     }
     let wrong = match parse_from::<T>(command.clone(), args.clone(), format, &variable) {
-        Ok((flags, origins)) => {
+        Ok((flags, origins, readable)) => {
             let names = std::env::vars_os().map(|(name, _)| name);
             let mut notes = notes::unknown_variables(&command, names);
+            notes.extend(readable);
             notes.extend(notes::secrets(&T::command(), &args));
             notes.extend(notes::ignored(variable));
             return Ok(Given { flags, origins, notes });
@@ -137,7 +142,7 @@ fn parse_from<T: Parser>(
     args: Vec<OsString>,
     format: FileFormat,
     variable: &Variable<'_>,
-) -> Result<(T, Origins), Wrong> {
+) -> Result<(T, Origins, Vec<Note>), Wrong> {
     let path = config_file(&command, &args, variable)?;
     let path = path.or_else(|| format.default.map(PathBuf::from).filter(|path| path.exists()));
     let file =
@@ -155,11 +160,19 @@ fn parse_from<T: Parser>(
     whole.splice(first..first, file.args.iter().cloned());
     let matches = command.try_get_matches_from_mut(whole);
     let parsed = matches.and_then(|matches| {
+        if let Some(name) = call_of(&command, &matches) {
+            let program = command.get_name();
+            let why = format!("the command {name} must be the first argument: {program} {name} …");
+            return Err(command.error(ErrorKind::InvalidSubcommand, why));
+        }
         require(&T::command(), &mut command, &matches)?;
-        T::from_arg_matches(&matches)
+        let readable = readable(&T::command(), &matches, &file);
+        T::from_arg_matches(&matches).map(|flags| (flags, readable))
     });
     match parsed {
-        Ok(flags) => Ok((flags, Origins::new(&command, &args, &file, variable))),
+        Ok((flags, readable)) => {
+            Ok((flags, Origins::new(&command, &args, &file, variable), readable))
+        }
         Err(error) => Err(blame(&mut command, &args, &file, variable, error)),
     }
 }
@@ -250,6 +263,15 @@ fn flag_with_wrong_value(error: &clap::Error) -> Option<(String, String)> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
     let flag = shown.split(' ').next()?.strip_prefix("--")?;
     Some((shown.clone(), flag.to_owned()))
+}
+
+/// The command line with the variables of flags, and with the flags of each subcommand.
+pub(super) fn whole(
+    command: Command,
+    used: &dyn Fn(&str) -> Option<Vec<String>>,
+    help: &dyn Fn(&str, Command) -> Command,
+) -> Command {
+    with_subcommand_flags(with_variables(command), used, help)
 }
 
 /// Gives each long flag its variable, and parses `-1` as a value, not as a flag. The flags of a

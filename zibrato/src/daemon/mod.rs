@@ -31,7 +31,7 @@ pub use log_limit::{LeftOut, LogLimit};
 pub use logging::{LogFormat, log_metrics};
 pub use nearest::nearest;
 pub use number::{NumberError, number, seconds, whole_number};
-pub use program::{Doubts, Program, main, main_with};
+pub use program::{Doubts, Program, main, main_with, subcommands};
 pub use prometheus::{Exposition, Family};
 pub use state::{NoStateFolder, make_folder, probe_folder, state_folder, state_variable};
 pub use stderr::dropped_log_lines;

@@ -53,6 +53,14 @@ pub trait Program: clap::Parser {
         command
     }
 
+    /// Commands of the same name that another [`Program`] parses: the caller of [`main_with`] chooses
+    /// it by the first argument. Help, the manual page and completions list them: see
+    /// [`subcommands`]. Defaults to none.
+    #[must_use]
+    fn other_commands() -> Vec<clap::Command> {
+        Vec::new()
+    }
+
     /// Whether these flags run the daemon, and not a subcommand that ends. Defaults to yes.
     fn runs(&self) -> bool {
         true
@@ -112,6 +120,14 @@ pub fn main<T: Program>() -> ExitCode {
     main_with::<T>(std::env::args_os().collect())
 }
 
+/// The subcommands of a program with all their flags, for the
+/// [`other_commands`](Program::other_commands) of another one.
+#[must_use]
+pub fn subcommands<T: Program>() -> Vec<clap::Command> {
+    let command = cli::whole(T::command(), &T::subcommand_flags, &T::subcommand_help);
+    command.get_subcommands().cloned().collect()
+}
+
 /// Runs a program with other arguments than those of the process, the first of which is its path.
 #[must_use]
 pub fn main_with<T: Program>(args: Vec<OsString>) -> ExitCode {
@@ -131,6 +147,7 @@ pub fn main_with<T: Program>(args: Vec<OsString>) -> ExitCode {
         FileFormat { default: T::DEFAULT_CONFIG, to_toml: T::config_to_toml },
         &T::subcommand_flags,
         &T::subcommand_help,
+        T::other_commands(),
     ) {
         Ok(given) => {
             let Given { flags, origins, notes } = given;

@@ -35,13 +35,13 @@ pub(super) fn is_generator(path: &str) -> bool {
 
 /// The text that a command line requests, if it has one of the two subcommands.
 ///
-/// `bare` creates the command line without variables and without the two subcommands. The
-/// configuration file is not read either, so invalid settings of this machine do not change the
-/// text.
+/// `bare` creates the command line without variables and without the two subcommands, and `whole` the
+/// one that the text describes. The configuration file is not read, so invalid settings of this machine
+/// do not change the text.
 pub(super) fn text(
     bare: impl FnOnce() -> Command,
     args: &[OsString],
-    whole: &Command,
+    whole: impl FnOnce() -> Command,
 ) -> Option<io::Result<Vec<u8>>> {
     if !args.iter().any(|arg| arg.to_str().is_some_and(is_generator)) {
         return None;
@@ -50,8 +50,8 @@ pub(super) fn text(
     let matches = bare.try_get_matches_from(args).ok()?;
     let (name, of_it) = matches.subcommand()?;
     match name {
-        MAN => Some(manual(whole.clone())),
-        COMPLETIONS => completions(of_it, whole.clone()).map(Ok),
+        MAN => Some(manual(whole())),
+        COMPLETIONS => completions(of_it, whole()).map(Ok),
         _ => None,
     }
 }
@@ -99,12 +99,15 @@ fn subcommands(of: &Command, program: &Command, page: &mut Vec<u8>) -> io::Resul
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         heading.text([roman(about)]);
         heading.to_writer(page)?;
-        // The program's own flags are listed above.
-        let is_own =
-            |arg: &Arg| !program.get_arguments().any(|other| other.get_id() == arg.get_id());
+        // The program's own flags are listed above, unless they mean something else here.
+        let help = |arg: &Arg| arg.get_help().map(ToString::to_string);
+        let is_same =
+            |arg: &Arg, other: &Arg| other.get_id() == arg.get_id() && help(other) == help(arg);
+        let is_own = |arg: &Arg| !program.get_arguments().any(|other| is_same(arg, other));
         let own = command.clone().mut_args(|arg| {
-            let hide = !is_own(&arg);
-            arg.hide(hide)
+            let hide = arg.is_hide_set() || !is_own(&arg);
+            // A heading would begin a section of the page.
+            arg.hide(hide).help_heading(None::<&'static str>)
         });
         if own.get_arguments().any(|arg| !arg.is_hide_set()) {
             let mut options = Vec::new();
@@ -156,7 +159,7 @@ mod tests {
     fn asked(command: Command, args: &[&str]) -> Option<String> {
         let args: Vec<_> = ["x"].iter().chain(args).map(OsString::from).collect();
         let whole = add_commands(command.clone());
-        let text = text(|| command, &args, &whole)?;
+        let text = text(|| command, &args, || whole)?;
         Some(String::from_utf8(text.unwrap()).unwrap())
     }
 

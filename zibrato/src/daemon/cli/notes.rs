@@ -6,7 +6,7 @@ use crate::daemon::nearest::nearest;
 use clap::Command;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Common levels, to which others are compared.
 const COMMON_LEVELS: [&str; 16] = [
@@ -21,7 +21,10 @@ pub(in super::super) enum Note {
     Ignored { variable: &'static str, value: String },
     /// A level that differs from a common one only in case, or that contains several levels.
     Level { level: String, why: String },
-    /// A secret that other users can read.
+    /// A file with a secret that other users can read. Some systems give secrets to programs so, and
+    /// only `--check` reports it.
+    Readable { flag: String, file: PathBuf },
+    /// A secret on the command line.
     Secret { flag: String, instead: String },
     /// A variable that is named after the program but belongs to no flag.
     Variable { variable: String, nearest: Option<String> },
@@ -41,6 +44,7 @@ impl Note {
             Self::Level { level, why } => {
                 tracing::warn!(event = "doubtful_level", level, why);
             }
+            Self::Readable { .. } => {}
             Self::Secret { flag, instead } => {
                 let why = "every user of this machine can read a command line";
                 tracing::warn!(event = "secret_on_command_line", flag, why, instead);
@@ -60,6 +64,14 @@ impl fmt::Display for Note {
                 write!(f, "{variable}={value} is ignored: {NOT_ABSOLUTE}")
             }
             Self::Level { level, why } => write!(f, "level `{level}`: {why}"),
+            Self::Readable { flag, file } => {
+                let file = file.display();
+                write!(
+                    f,
+                    "every user of this machine can read {file}, which contains the secret of {flag}; \
+                     chmod o= {file}"
+                )
+            }
             Self::Secret { flag, instead } => write!(
                 f,
                 "{flag} is given on the command line, which every user of this machine can read; \

@@ -2,12 +2,14 @@
 //! errors.
 
 use super::{
-    CommonFlags, FileFormat, Origins, Wrong, parse_from, with_subcommand_flags, with_variables,
+    CommonFlags, FileFormat, Note, Origins, Wrong, parse_from, with_subcommand_flags,
+    with_variables,
 };
 use crate::daemon::whole_number;
 use clap::{Command, CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 const TOML: FileFormat = FileFormat { default: None, to_toml: |_, text| Ok(text) };
 
@@ -22,6 +24,10 @@ struct Demo {
     insecure: bool,
     #[arg(long)]
     handler: Vec<String>,
+    #[arg(long, hide_env_values = true)]
+    token: Option<String>,
+    #[arg(long)]
+    token_file: Option<String>,
     #[command(flatten)]
     common: CommonFlags,
 }
@@ -31,6 +37,13 @@ fn parse(args: &[&str], variables: &[(&str, &str)]) -> Result<Demo, Wrong> {
 }
 
 fn parse_with_origins(args: &[&str], variables: &[(&str, &str)]) -> Result<(Demo, Origins), Wrong> {
+    parse_with_notes(args, variables).map(|(demo, origins, _)| (demo, origins))
+}
+
+fn parse_with_notes(
+    args: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<(Demo, Origins, Vec<Note>), Wrong> {
     let args = std::iter::once("zibrato-demo").chain(args.iter().copied()).map(OsString::from);
     parse_from(with_variables(Demo::command()), args.collect(), TOML, &|name: &str| {
         variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value))
@@ -189,7 +202,7 @@ fn flags_can_be_given_before_and_after_a_subcommand() {
     let command = with_subcommand_flags(with_variables(More::command()), &used, &helped);
     let parse = |args: &[&str]| {
         let args = std::iter::once("zibrato-more").chain(args.iter().copied()).map(OsString::from);
-        let (more, _) =
+        let (more, ..) =
             parse_from::<More>(command.clone(), args.collect(), TOML, &|_: &str| None).unwrap();
         (more.action, more.flush, more.common.check)
     };
@@ -252,5 +265,29 @@ fn a_message_names_the_origins_of_flags() {
     assert_eq!(origins.explain("give --levels"), expected);
     for message in ["--flush: no", "--level: no", "--levels-x", "none"] {
         assert_eq!(origins.explain(message), message);
+    }
+}
+
+#[test]
+fn a_secret_in_a_file_that_everybody_can_read_is_reported() {
+    let (secret, path) = file("token = 'hunter2'\nflush = 10");
+    let (other, harmless) = file("flush = 10");
+    let notes = |args: &[&str]| {
+        let (_, _, notes) = parse_with_notes(args, &[]).unwrap();
+        notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for mode in [0o600, 0o640, 0o644] {
+        for file in [&secret, &other] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file.path(), mode).unwrap();
+        }
+        let expected = format!(
+            "every user of this machine can read {path}, which contains the secret of --token; \
+             chmod o= {path}"
+        );
+        let expected = Vec::from_iter((mode == 0o644).then_some(expected));
+        assert_eq!(notes(&["--config", &path]), expected);
+        assert_eq!(notes(&["--token-file", &path]), expected);
+        assert_eq!(notes(&["--config", &harmless]), [""; 0]);
     }
 }
