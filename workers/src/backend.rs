@@ -191,10 +191,6 @@ pub trait BackendProgram: Backend + Sized {
     /// Examples for `--help`, printed below the flags.
     const EXAMPLES: &'static str;
 
-    /// Whether the program has another command `send`. The one that sends a point is then only
-    /// called `submit`. Defaults to `false`.
-    const HAS_OWN_SEND: bool = false;
-
     /// The shortest window that the receiver can distinguish from the next. Defaults to a tenth of
     /// a second.
     const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
@@ -203,7 +199,15 @@ pub trait BackendProgram: Backend + Sized {
     /// to its last value.
     const IDLE_GAUGES: IdleGauges = IdleGauges::Repeat;
 
-    /// The same for these flags. Defaults to [`IDLE_GAUGES`](Self::IDLE_GAUGES).
+    /// Commands of the program that another parser reads, for help, the manual page and completions:
+    /// see [`zibrato::daemon::Program::other_commands`]. If one is called `send`, the command that sends
+    /// a point is only called `submit`. Defaults to none.
+    #[must_use]
+    fn other_commands() -> Vec<clap::Command> {
+        Vec::new()
+    }
+
+    /// What is delivered then, for these flags. Defaults to [`IDLE_GAUGES`](Self::IDLE_GAUGES).
     fn idle_gauges(_flags: &Self::Flags) -> IdleGauges {
         Self::IDLE_GAUGES
     }

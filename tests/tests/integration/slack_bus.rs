@@ -1,14 +1,15 @@
 //! `zibrato-slack init`, `send`, `recv` and `relay` between the fake Slack and a real Carbon.
 
+use crate::slack_kills::{Feed, kills_and_lines};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::clock::unix_ms;
 use zibrato_tests::fake::{FakeSlack, Stored};
-use zibrato_tests::{Carbon, DEADLINE, Running, Signal, program, wait_until};
+use zibrato_tests::{Carbon, DEADLINE, Running, Signal, program, repository, wait_until};
 
 const CHANNEL: &str = FakeSlack::CHANNEL;
 
@@ -76,7 +77,7 @@ fn what_is_sent_arrives_in_carbon_once_and_chat_stays() {
     let input = format!("{lines}# no metric\n\nno metric at all\nc.two 7\n");
     let (status, _, log) = Running::run_with(send.arg("-"), &input);
     assert_eq!(status.code(), Some(65), "{log}");
-    assert!(log.contains("line 253: ") && log.contains("1 lines were not sent"), "{log}");
+    assert!(log.contains("line 253: ") && log.contains("1 line was not sent"), "{log}");
     let mixed = format!("d.mixed 1 {now}\ngood evening");
     fake.post_as(FakeSlack::TOKEN, CHANNEL, &mixed);
     fake.post_as(FakeSlack::OTHER_TOKEN, CHANNEL, &format!("e.other 1 {now}"));
@@ -123,6 +124,8 @@ fn the_commands_are_those_of_carbon_slack() {
     {
         assert!(sample.contains(key), "{sample}");
     }
+    let example = repository().join("examples/slack/carbon-slack.yml");
+    assert_eq!(sample, std::fs::read_to_string(example).unwrap());
     fake.say(CHANNEL, "a &amp; b\n<http://c.d|c.d>");
     fake.post_as(FakeSlack::TOKEN, CHANNEL, "e 1 1");
     let (status, output, log) = host.run("recv", &fake, &[]);
@@ -151,6 +154,20 @@ fn the_commands_are_those_of_carbon_slack() {
     );
     assert_eq!(status.code(), Some(78));
     assert!(log.contains("did you mean `carbon-port`? (line 3)"), "{log}");
+}
+
+#[test]
+fn a_check_warns_about_a_file_with_a_token_that_everybody_can_read() {
+    let fake = FakeSlack::start().unwrap();
+    let host = Host::new(FakeSlack::TOKEN, 2003);
+    let file = host.folder.path().join("carbon-slack.yml");
+    for (mode, says) in [(0o600, "valid\n"), (0o644, "valid, with 1 warning\n")] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let (status, output, log) = host.run("relay", &fake, &["--check"]);
+        assert!(status.success() && output.ends_with(says), "{output} {log}");
+        assert_eq!(log.contains(&format!("chmod o= {}", file.display())), mode == 0o644, "{log}");
+        assert!(!log.contains("hush"), "{log}");
+    }
 }
 
 #[test]
@@ -214,32 +231,20 @@ fn nothing_is_deleted_while_carbon_is_down() {
 /// Kills a relay at random points while messages arrive, and lets the last one finish.
 #[test]
 fn a_relay_that_is_killed_delivers_each_point_once() {
-    let kills: u32 =
-        std::env::var("ZIBRATO_RELAY_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
-    let lines = if kills > 8 { 10_000 } else { 1_000 };
+    let (kills, lines) = kills_and_lines(8);
     let (fake, carbon) = (FakeSlack::start().unwrap(), Carbon::start());
     let host = Host::new(FakeSlack::TOKEN, carbon.port());
-    let now = unix_ms() / 1000;
-    let (mut next, mut chat) = (0, 0);
-    let mut feed = |until: usize| {
-        while next < until {
-            let to = (next + 40).min(until);
-            let text: Vec<_> = (next..to).map(|i| format!("k.n{i} {} {now}", i * 3)).collect();
-            fake.post_as(FakeSlack::TOKEN, CHANNEL, &text.join("\n"));
-            next = to;
-        }
+    let (mut feed, mut chat) = (Feed::new(&fake), 0);
+    for kill in 1..=kills {
+        feed.post(lines * kill / (kills + 1));
         fake.say(CHANNEL, "good morning everyone");
         chat += 1;
-    };
-    let mut dice = u64::from(std::process::id());
-    for kill in 1..=kills as usize {
-        feed(lines * kill / (kills as usize + 1));
         let mut relay = host.relay(&fake);
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_millis((dice >> 33) % 400));
+        feed.random_moment();
         relay.stop(Signal::KILL);
     }
-    feed(lines);
+    feed.post(lines);
+    let now = feed.time;
     let mut relay = host.relay(&fake);
     let only_chat = || fake.stored(CHANNEL).iter().all(|one| one.text.starts_with("good"));
     wait_until(Duration::from_secs(100), "the deletions", only_chat);

@@ -1,6 +1,7 @@
 //! `zibrato-slack relay --to-broker`: Slack as an intake of a broker, which counts each point once although
 //! relay and broker are killed.
 
+use crate::slack_kills::{Feed, kills_and_lines};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -60,39 +61,22 @@ fn lines_become_gauges_that_a_worker_delivers() {
 
 #[test]
 fn a_broker_counts_each_point_once_although_relay_and_broker_are_killed() {
-    let kills: usize =
-        std::env::var("ZIBRATO_RELAY_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
-    let lines = if kills > 12 { 10_000 } else { 1_000 };
+    let (kills, lines) = kills_and_lines(12);
     let (fake, carbon) = (FakeSlack::start().unwrap(), Carbon::start());
     let (mut broker, folder) = (Broker::start(), tempfile::tempdir().unwrap());
     let mut worker = worker(&broker, &carbon);
-    let now = unix_ms() / 1000;
-    let mut next = 0;
-    let mut feed = |until: usize| {
-        while next < until {
-            let to = (next + 40).min(until);
-            let text: Vec<_> = (next..to).map(|i| format!("k.n{i} {} {now}", i * 3)).collect();
-            fake.post_as(FakeSlack::TOKEN, CHANNEL, &text.join("\n"));
-            next = to;
-        }
-    };
-    let mut dice = u64::from(std::process::id());
-    let mut roll = |below: u64| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (dice >> 33) % below
-    };
+    let mut feed = Feed::new(&fake);
     for kill in 1..=kills {
-        feed(lines * kill / (kills + 1));
+        feed.post(lines * kill / (kills + 1));
         let mut relay = relay(&fake, &broker, folder.path(), &[]);
-        // The broker tells its levels once a second, and nothing is sent before.
-        std::thread::sleep(Duration::from_millis(roll(1_600)));
+        feed.random_moment();
         if kill % 4 == 0 {
             broker.stop(Signal::KILL);
             broker.restart();
         }
         relay.stop(Signal::KILL);
     }
-    feed(lines);
+    feed.post(lines);
     let mut relay = relay(&fake, &broker, folder.path(), &[]);
     wait_until(Duration::from_secs(100), "the deletions", || fake.stored(CHANNEL).is_empty());
     assert!(relay.stop(Signal::TERM).success());

@@ -10,6 +10,9 @@ const FILE: &str = "docs/flags.md";
 
 const SLACK: &str = "zibrato-slack";
 
+/// Its commands with flags of their own, which have tables of their own.
+const OF_SLACK: [&str; 5] = ["init", "recv", "relay", "rules", "send"];
+
 /// Every daemon: the broker, and each worker in `workers/src/bin`.
 fn daemons() -> Vec<String> {
     let mut names = workers();
@@ -74,7 +77,7 @@ fn tables() -> BTreeMap<String, String> {
     let common = shared(all.values());
     let of = |name: &str| without(&all[name], &common);
     let worker = backends().map(|(name, _)| of(name)).collect::<Vec<_>>();
-    // `send` of zibrato-slack is a command of its metric bus.
+    // `send` of zibrato-slack is another command.
     let same = |lines: &Vec<[String; 2]>| {
         lines.iter().filter(|line| !line[0].starts_with("`send")).cloned().collect::<Vec<_>>()
     };
@@ -84,12 +87,16 @@ fn tables() -> BTreeMap<String, String> {
     tables.insert("commands: all programs".to_owned(), commands(&common));
     tables.insert("commands: all workers".to_owned(), commands(&worker[0]));
     tables.insert("commands: zibrato-broker".to_owned(), commands(&of("zibrato-broker")));
-    tables.extend(bus());
+    tables.extend(of_slack());
     tables
 }
 
-/// The tables of the metric bus, whose commands `zibrato-slack -h` does not list.
-fn bus() -> [(String, String); 2] {
+/// The tables of the commands of zibrato-slack with flags of their own: those of the metric bus, and
+/// `rules check`.
+fn of_slack() -> [(String, String); 3] {
+    let check = ["rules", "check"];
+    let rules = help(SLACK, &check);
+    let rules = command(&check.join(" "), &rules, &rows(SLACK, &rules));
     let relay = rows(SLACK, &help(SLACK, &["relay"]));
     let mut lines = Vec::new();
     for name in ["init", "send", "recv", "relay"] {
@@ -99,6 +106,7 @@ fn bus() -> [(String, String); 2] {
     let common = rows("zibrato-carbon", &help("zibrato-carbon", &[]));
     [
         ("commands: zibrato-slack".to_owned(), commands(&lines)),
+        ("commands: zibrato-slack rules".to_owned(), commands(&rules)),
         ("flags: zibrato-slack".to_owned(), table(&without(&relay, &common))),
     ]
 }
@@ -178,7 +186,9 @@ fn lines(daemon: &str) -> Vec<[String; 2]> {
         let args: Vec<&str> = path.iter().map(String::as_str).collect();
         let text = help(daemon, &args);
         let below = section(&text, "Commands:");
-        let below = below.filter(|(name, _)| *name != "help");
+        let is_elsewhere =
+            |name: &str| daemon == SLACK && path.is_empty() && OF_SLACK.contains(&name);
+        let below = below.filter(|(name, _)| *name != "help" && !is_elsewhere(name));
         let below: Vec<_> =
             below.map(|(name, _)| [&path[..], &[name.to_owned()]].concat()).collect();
         if below.is_empty() && !path.is_empty() {

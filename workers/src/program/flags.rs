@@ -1,5 +1,6 @@
 //! The command line of a worker program.
 
+use super::http::Http;
 use super::single::Point;
 use crate::backend::BackendProgram;
 use crate::curve::CurveFlags;
@@ -10,7 +11,6 @@ use crate::levels::Levels;
 use crate::worker::{Worker, WorkerBuilder};
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zibrato::daemon::{
@@ -125,7 +125,7 @@ pub(super) struct WorkerFlags {
     dead_letters_max: u64,
 
     /// Address of the HTTP pages /healthz, /readyz and /metrics, such as 127.0.0.1:5581, or `off`
-    #[arg(long, value_name = "ADDR", default_value = "off", value_parser = http)]
+    #[arg(long, value_name = "ADDR", default_value = "off")]
     pub(super) http: Http,
 
     /// Print what would be delivered instead of delivering it. It reads the live stream, and does not
@@ -136,15 +136,6 @@ pub(super) struct WorkerFlags {
     /// Maximum time to deliver queued windows when stopping, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
     pub(super) shutdown_timeout: Duration,
-}
-
-/// The address of the HTTP pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Http {
-    /// Serve them at this address.
-    At(SocketAddr),
-    /// Serve no pages.
-    Off,
 }
 
 impl WorkerFlags {
@@ -239,8 +230,6 @@ enum NumberError {
          one minute"
     )]
     Flush,
-    #[error("expected HOST:PORT, such as 127.0.0.1:5581, or `off`")]
-    Http,
 }
 
 fn flush(text: &str) -> Result<Duration, NumberError> {
@@ -251,17 +240,9 @@ fn catch_up(text: &str) -> Result<u32, NumberError> {
     text.parse().ok().filter(|times| *times != 1).ok_or(NumberError::CatchUp)
 }
 
-fn http(text: &str) -> Result<Http, NumberError> {
-    if text == "off" {
-        return Ok(Http::Off);
-    }
-    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
-    address.map(Http::At).ok_or(NumberError::Http)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Http, WorkerFlags, catch_up, flush, http};
+    use super::{WorkerFlags, catch_up, flush};
     use clap::Parser;
     use std::ffi::OsString;
     use std::path::PathBuf;
@@ -280,13 +261,6 @@ mod tests {
     fn a_catch_up_is_faster_than_real_time() {
         assert_eq!((catch_up("0").unwrap(), catch_up("2").unwrap()), (0, 2));
         assert!(catch_up("1").is_err() && catch_up("-1").is_err());
-    }
-
-    #[test]
-    fn pages_are_off_or_at_an_address() {
-        assert_eq!(http("off").unwrap(), Http::Off);
-        assert_eq!(http("127.0.0.1:80").unwrap(), Http::At("127.0.0.1:80".parse().unwrap()));
-        assert!(http("5581").is_err());
     }
 
     #[derive(Debug, Parser)]

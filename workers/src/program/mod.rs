@@ -3,6 +3,7 @@
 mod crew;
 mod dry_run;
 mod flags;
+pub(crate) mod http;
 mod pages;
 pub(crate) mod probe;
 mod single;
@@ -14,15 +15,13 @@ use crate::worker::{StartError, WorkerBuilder, name_for};
 use clap::{Arg, Args};
 use crew::{Crew, Views};
 use dry_run::DryRun;
-use flags::{Http, ProgramFlags, Task, WorkerFlags};
+use flags::{ProgramFlags, Task, WorkerFlags};
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{
-    CommonFlags, Doubts, Exit, Failure, Findings, HttpError, HttpServer, Output, Program, Stop,
-    Systemd, state_variable,
+    CommonFlags, Doubts, Exit, Failure, Findings, Output, Program, Stop, Systemd, state_variable,
 };
 
 /// How long a worker waits for the broker before it counts as started without it.
@@ -69,7 +68,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
 
     fn subcommand_help(path: &str, command: clap::Command) -> clap::Command {
         let program = B::PROGRAM;
-        if path == "send" && B::HAS_OWN_SEND {
+        if path == "send" && B::other_commands().iter().any(|other| other.get_name() == path) {
             // Its alias still works.
             return command.hide(true);
         }
@@ -99,6 +98,10 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             command.mut_arg(flag, |flag| flag.help(text))
         };
         of_the_worker.into_iter().fold(command.after_help(examples), text)
+    }
+
+    fn other_commands() -> Vec<clap::Command> {
+        B::other_commands()
     }
 
     fn runs(&self) -> bool {
@@ -140,7 +143,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
         let doubtful = opened.iter_mut().flat_map(|one| one.backend.doubts(flags.flush));
         let doubtful: BTreeSet<_> = doubtful.collect();
         doubtful.iter().for_each(|why| findings.warning(why));
-        findings.take(bind(flags.http));
+        findings.take(flags.http.bind());
         findings.take(WorkerBuilder::probe(opened.len()).map_err(failure));
     }
 
@@ -243,10 +246,14 @@ fn run<P: BackendProgram, B: Backend>(
     let to: Vec<_> = opened.iter().filter_map(|one| one.backend.destination()).collect();
     let to = (!to.is_empty()).then(|| to.join(", "));
     // A worker that cannot serve its pages does not start, and creates no cursor.
-    let listener = bind(flags.http)?;
+    let listener = flags.http.bind()?;
     let crew = Crew::start(builder, opened, &stop).map_err(failure)?;
     let views = crew.views();
-    let http = listener.map(|listener| serve(listener, P::PROGRAM, &views)).transpose()?;
+    let serve = |listener| {
+        let views = views.clone();
+        http::serve(listener, move |path| pages::page(path, P::PROGRAM, &views))
+    };
+    let http = listener.map(serve).transpose()?;
     doubts.log();
     for why in doubtful {
         tracing::warn!(event = "doubtful", why);
@@ -292,26 +299,6 @@ fn run<P: BackendProgram, B: Backend>(
 fn wait_for_broker(stop: &Stop, views: &Views) {
     let begun = Instant::now();
     while !views.are_answered() && begun.elapsed() < FIRST_ANSWER && !stop.wait(LOOK_EVERY) {}
-}
-
-/// Binds the address of the pages, if there is one.
-fn bind(http: Http) -> Result<Option<TcpListener>, Failure> {
-    let Http::At(address) = http else { return Ok(None) };
-    HttpServer::probe(address).map(Some).map_err(http_failure)
-}
-
-fn serve(
-    listener: TcpListener,
-    program: &'static str,
-    views: &Views,
-) -> Result<HttpServer, Failure> {
-    let views = views.clone();
-    let server = HttpServer::serve(listener, move |path| pages::page(path, program, &views));
-    server.map_err(http_failure)
-}
-
-fn http_failure(error: HttpError) -> Failure {
-    Failure::new(Exit::Unavailable, error.to_string())
 }
 
 /// Reports the state of the worker to systemd until it is to stop. A backend that is down is no

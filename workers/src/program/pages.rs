@@ -3,6 +3,7 @@
 mod metrics;
 
 use super::crew::Views;
+use super::http::no_such_page;
 use crate::counters::Counters;
 use crate::worker::View;
 use metrics::metrics;
@@ -20,7 +21,7 @@ pub(super) fn page(path: &str, program: &str, views: &Views) -> Page {
             Page::text(if is_ready { 200 } else { 503 }, status(views) + "\n")
         }
         "/metrics" => Page::metrics(metrics(program, views)),
-        _ => Page::text(404, "no such page; the pages are /healthz, /readyz and /metrics\n"),
+        _ => no_such_page(),
     }
 }
 

@@ -34,7 +34,7 @@ use pace::Sent;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use zibrato::daemon::{Failure, Findings};
+use zibrato::daemon::{Failure, Findings, subcommands};
 use zibrato::window::Window;
 
 /// Posts each annotation, and a digest of each window to Slack: the series that changed most first,
@@ -176,13 +176,12 @@ Examples:
 
 rules check says what the rules of alerts would have posted.
 
-A channel can also carry metrics to Carbon. These commands have flags of their own:
+A channel can also carry metrics to Carbon. init, recv, relay and send have flags of their own, which
+their --help lists:
   zibrato-slack init > /etc/carbon-slack.yml
   zibrato-slack send web-1.logins 3
   zibrato-slack recv
   zibrato-slack relay";
-
-    const HAS_OWN_SEND: bool = true;
 
     /// Slack accepts one message per second and channel.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
@@ -267,6 +266,10 @@ A channel can also carry metrics to Carbon. These commands have flags of their o
             pace,
             sent: Sent::default(),
         })
+    }
+
+    fn other_commands() -> Vec<clap::Command> {
+        [bus::subcommands(), subcommands::<RulesProgram>()].concat()
     }
 
     fn idle_gauges(flags: &SlackFlags) -> IdleGauges {

@@ -6,19 +6,23 @@ use super::state::State;
 use super::to_broker::{BrokerAddress, ToBroker};
 use crate::carbon::{Address, ApiKeyFlags, Carbon, Protocol, Tls, TlsFlags};
 use crate::curve::CurveFlags;
+use crate::deliver::causes;
 use crate::secret::Secret;
-use crate::slack::client::{Client, ClientBuilder};
+use crate::slack::client::{Client, ClientBuilder, Error, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::Level;
 use zibrato::daemon::{
-    CommonFlags, Exit, Failure, Stop, number, seconds, state_folder, state_variable, whole_number,
+    CommonFlags, Exit, Failure, NumberError, Stop, number, seconds, state_folder, state_variable,
+    whole_number,
 };
+
+pub(super) const PROGRAM: &str = "zibrato-slack";
 
 /// Uses a channel of Slack as a bus for metrics: senders post lines, a relay delivers them to Carbon or a broker
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
-    name = "zibrato-slack",
+    name = PROGRAM,
     version,
     subcommand_value_name = "COMMAND",
     disable_help_subcommand = true
@@ -150,13 +154,29 @@ pub(super) struct RelayFlags {
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds(0.0..=3_600.0))]
     pub(super) grace: Duration,
 
-    /// Messages to delete a minute; Slack allows about 50. 0 deletes none
-    #[arg(long, value_name = "NUMBER", default_value_t = 45.0, value_parser = number("a number of messages", 0.0..=60_000.0))]
+    /// Messages to delete a minute, at least 0.1; Slack allows about 50. 0 deletes none
+    #[arg(long, value_name = "NUMBER", default_value_t = 45.0, value_parser = deletions)]
     pub(super) deletions: f64,
+}
+
+fn deletions(text: &str) -> Result<f64, NumberError> {
+    match number("0, or a number of messages", 0.1..=60_000.0)(text) {
+        Err(_) if text.trim().parse() == Ok(0.0) => Ok(0.0),
+        parsed => parsed,
+    }
 }
 
 fn wrong(why: impl Into<String>) -> Failure {
     Failure::new(Exit::Config, why)
+}
+
+/// The failure for an error of Slack.
+pub(super) fn failed(error: &Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::Access | ErrorKind::Channel => Exit::Config,
+        _ => Exit::Unavailable,
+    };
+    Failure::new(exit, causes(error))
 }
 
 pub(super) fn build(builder: ClientBuilder) -> Result<Client, Failure> {
@@ -186,7 +206,7 @@ impl BusFlags {
         };
         let builder = Client::builder(given.secret.expose())
             .url(&flags.api_url)
-            .user_agent(crate::http::user_agent("zibrato-slack"))
+            .user_agent(crate::http::user_agent(PROGRAM))
             .timeout(flags.timeout);
         Ok(match &self.relay.tls.ca_file {
             Some(file) => builder.ca_file(file),
@@ -255,11 +275,16 @@ impl BusFlags {
         State::open(&self.folder()?, channel)
     }
 
+    /// A token that signals raise.
+    pub(super) fn stop(&self) -> Result<Stop, Failure> {
+        Stop::on_signals()
+            .and_then(Stop::on_hangup)
+            .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))
+    }
+
     /// A token that signals raise, and a client whose waits it ends.
     pub(super) fn stoppable(&self) -> Result<(Stop, Client), Failure> {
-        let stop = Stop::on_signals()
-            .and_then(Stop::on_hangup)
-            .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
+        let stop = self.stop()?;
         let token = stop.clone();
         let per_minute = if self.relay.deletions > 0.0 { self.relay.deletions.ceil() } else { 1.0 };
         let builder = self.builder()?.deletions_per_minute(per_minute as u16);

@@ -2,6 +2,7 @@
 
 use super::flags::{BusFlags, Task, build};
 use super::{commands, config};
+use clap::CommandFactory;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ const COMMANDS: [&str; 4] = ["init", "recv", "relay", "send"];
 const PREFIX: &str = "carbon-slack-";
 
 /// The arguments for [`main`], if they call a command of the bus: `zibrato-slack relay …`, or
-/// `carbon-slack-relay …` for a program that is linked to that name.
+/// `carbon-slack-relay …` for a program that is linked to that name. Flags of the bus may come before
+/// the command.
 #[must_use]
 pub fn arguments(args: impl IntoIterator<Item = OsString>) -> Option<Vec<OsString>> {
     let args: Vec<_> = args.into_iter().collect();
@@ -25,13 +27,40 @@ pub fn arguments(args: impl IntoIterator<Item = OsString>) -> Option<Vec<OsStrin
     if let Some(command) = name.strip_prefix(PREFIX).filter(|command| is_command(command)) {
         return Some([&[program.clone(), command.into()], rest].concat());
     }
-    rest.first()?.to_str().is_some_and(is_command).then_some(args)
+    let flags = BusFlags::command();
+    let mut words = rest.iter().filter_map(|arg| arg.to_str());
+    while let Some(word) = words.next() {
+        if !word.starts_with('-') {
+            return is_command(word).then_some(args);
+        }
+        if has_value_apart(&flags, word)? {
+            words.next();
+        }
+    }
+    None
+}
+
+/// Whether the next argument is the value of this one; `None` if it is no flag of the bus.
+fn has_value_apart(flags: &clap::Command, word: &str) -> Option<bool> {
+    let (name, attached) = word.split_once('=').map_or((word, false), |(name, _)| (name, true));
+    let is_meant = |arg: &&clap::Arg| match name.strip_prefix("--") {
+        Some(long) => arg.get_long() == Some(long),
+        None => arg.get_short().is_some_and(|short| name.starts_with(&*format!("-{short}"))),
+    };
+    let flag = flags.get_arguments().find(is_meant)?;
+    let is_attached = attached || (!name.starts_with("--") && name.len() > 2);
+    Some(flag.get_action().takes_values() && !is_attached)
 }
 
 /// Runs a command of the bus, from its arguments to its exit code.
 #[must_use]
 pub fn main(args: Vec<OsString>) -> ExitCode {
     zibrato::daemon::main_with::<BusFlags>(args)
+}
+
+/// The commands with their flags, for the help of the worker.
+pub(crate) fn subcommands() -> Vec<clap::Command> {
+    zibrato::daemon::subcommands::<BusFlags>()
 }
 
 impl Program for BusFlags {
@@ -131,7 +160,13 @@ mod tests {
             ("carbon-slack-send a 1", Some("carbon-slack-send send a 1")),
             ("carbon-slack-init", Some("carbon-slack-init init")),
             ("carbon-slack-other", None),
+            ("zibrato-slack -c x relay", Some("zibrato-slack -c x relay")),
+            ("zibrato-slack -cx --check relay", Some("zibrato-slack -cx --check relay")),
+            ("zibrato-slack --token=x recv", Some("zibrato-slack --token=x recv")),
+            ("zibrato-slack --channel relay", None),
             ("zibrato-slack --levels relay", None),
+            ("zibrato-slack --levels x relay", None),
+            ("zibrato-slack --config x submit a 1", None),
             ("zibrato-slack run", None),
             ("zibrato-slack", None),
         ] {

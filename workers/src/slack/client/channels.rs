@@ -94,7 +94,7 @@ impl Channel {
 }
 
 /// Whether a text is the id of a channel and not a name, which has no capital letters.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     text.starts_with(['C', 'D', 'G'])
         && text.len() > 1
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())

@@ -115,14 +115,7 @@ impl Client {
             Body::Form => (fields.form(), "application/x-www-form-urlencoded"),
             Body::Json => (fields.json(), "application/json; charset=utf-8"),
         };
-        let caller = Caller {
-            http: &shared.http,
-            uri: url.parse().map_err(|_| not_an_address())?,
-            retries: &shared.retries,
-            pause: &shared.pause,
-            pacer: &shared.pacer,
-            most: shared.most,
-        };
+        let caller = shared.caller(&url, shared.most)?;
         let headers =
             [("Authorization", shared.authorization.expose()), ("Content-Type", content_type)];
         let part = fields.text("channel");
@@ -136,6 +129,18 @@ impl Client {
 }
 
 impl Shared {
+    /// Makes calls to a URL, whose answers have at most so many bytes.
+    pub(super) fn caller(&self, url: &str, most: u64) -> Result<Caller<'_>, Error> {
+        Ok(Caller {
+            http: &self.http,
+            uri: url.parse().map_err(|_| not_an_address())?,
+            retries: &self.retries,
+            pause: &self.pause,
+            pacer: &self.pacer,
+            most,
+        })
+    }
+
     fn learn_time(&self, answer: &Answer) {
         let date = answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
         let since = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());

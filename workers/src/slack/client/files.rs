@@ -1,7 +1,7 @@
 //! Files, which are uploaded in three steps.
 
 use super::answer::judge_webhook;
-use super::connection::{Caller, Client, Fields, not_an_address};
+use super::connection::{Client, Fields, not_an_address};
 use super::error::Error;
 use super::method::{COMPLETE_UPLOAD, GET_UPLOAD_URL, UPLOAD};
 use crate::http::Endpoint;
@@ -101,14 +101,7 @@ impl Client {
     fn put(&self, url: &str, bytes: &[u8]) -> Result<(), Error> {
         let shared = &*self.shared;
         Endpoint::parse("the URL for the upload", url).map_err(|_| not_an_address())?;
-        let caller = Caller {
-            http: &shared.http,
-            uri: url.parse().map_err(|_| not_an_address())?,
-            retries: &shared.retries,
-            pause: &shared.pause,
-            pacer: &shared.pacer,
-            most: MOST,
-        };
+        let caller = shared.caller(url, MOST)?;
         let url = Secret::new(url);
         let headers = [("Content-Type", "application/octet-stream")];
         caller.call(UPLOAD, "", Repeat::Safe, &headers, bytes, |answer, _| {

@@ -57,6 +57,7 @@ mod webhook;
 mod examples_of_the_page {}
 
 pub(super) use answer::{judge as judge_method, judge_webhook as judge_post};
+pub(crate) use channels::is_id;
 
 // The public interface is:
 pub use super::words::ErrorKind;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use zibrato_tests::{Running, Signal};
+use zibrato_tests::{Running, Signal, wait_until};
 use zibrato_workers::slack::bus::{MAX_MESSAGE_CHARS, Point, Ts, decode, pack, read, read_line};
 use zibrato_workers::slack::client::{Client, Post};
 
@@ -56,7 +56,14 @@ pub(super) fn find(
 ) -> anyhow::Result<()> {
     let channel = recorded.channel(case);
     let server = recorded.server("C1")?;
-    let (status, _, log) = Running::run(&mut command("recv", &server, &channel, recorded));
+    let (sink, folder) = (Sink::start()?, tempfile::tempdir()?);
+    let mut command = command("relay", &server, &channel, recorded);
+    command.args(["--carbon", &sink.address.to_string(), "--state"]).arg(folder.path());
+    let mut relay = Running::start(&mut command);
+    let has_read = || !made(&server.requests(), "conversations.history").is_empty();
+    wait_until(DEADLINE, "the relay to read or end", || relay.has_ended() || has_read());
+    let status = if relay.has_ended() { relay.ended() } else { relay.stop(Signal::TERM) };
+    let log = relay.log();
     let joined = made(&server.requests(), "conversations.join");
     let expected: Vec<_> =
         recorded.all("conversations.join").map(|call| &call.form["channel"]).collect();
