@@ -1,5 +1,7 @@
 //! The worker programs that deliver to a backend: one row for each.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A worker program, and the flags that it needs.
@@ -44,7 +46,8 @@ impl Backend {
     pub fn flags(&self, folder: &Path) -> Vec<String> {
         let file = folder.join(self.name());
         if !self.secret.is_empty() {
-            let written = std::fs::write(&file, self.secret);
+            let written = std::fs::write(&file, self.secret)
+                .and_then(|()| std::fs::set_permissions(&file, Permissions::from_mode(0o600)));
             assert!(written.is_ok(), "{}: {written:?}", file.display());
         }
         let flag = |flag: &&str| match *flag {

@@ -1,6 +1,7 @@
 //! The API key of a hosted Graphite: it is before every name on the wire, and nowhere else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +16,7 @@ const KEY: &str = "b65d8a7e-4e4f-hunter2";
 fn key_file(folder: &TempDir) -> [String; 2] {
     let file = folder.path().join("key");
     fs::write(&file, format!("{KEY}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     ["--api-key-file".to_owned(), file.display().to_string()]
 }
 

