@@ -156,6 +156,19 @@ def update_and_delete(url):
     expect("message_not_found", lambda: api.chat_delete(**message))
 
 
+def change_elsewhere(url):
+    api = client(url)
+    for channel, updated, deleted in [
+        ("C0ARCHIVE", "is_inactive", "is_archived"),
+        ("C0STRANGE", "not_in_channel", "not_in_channel"),
+        ("C0NOWHERE", "channel_not_found", "channel_not_found"),
+        ("C0METRICS", "message_not_found", "message_not_found"),
+    ]:
+        message = {"channel": channel, "ts": "1.000001"}
+        expect(updated, lambda: api.chat_update(**message, text="x"))
+        expect(deleted, lambda: api.chat_delete(**message))
+
+
 def long_texts(url):
     api = client(url)
     api.chat_postMessage(channel=PRIVATE, text="y" * 4000 + "z" * 100)
@@ -173,6 +186,15 @@ def users(url):
 def scopes(url):
     answer = expect("missing_scope", client(url, FEW_TOKEN).conversations_list)
     check((answer["needed"], answer["provided"]), ("channels:read", "chat:write"))
+
+
+def scopes_of_private_channels(url):
+    few = client(url, FEW_TOKEN)
+    for channel, kind in [("C0METRICS", "channels"), (PRIVATE, "groups")]:
+        answer = expect("missing_scope", lambda: few.conversations_history(channel=channel))
+        check(answer["needed"], kind + ":history")
+        answer = expect("missing_scope", lambda: few.conversations_info(channel=channel))
+        check(answer["needed"], kind + ":read")
 
 
 def revoked(url):
@@ -247,9 +269,11 @@ PROOFS = [
     history,
     threads,
     update_and_delete,
+    change_elsewhere,
     long_texts,
     users,
     scopes,
+    scopes_of_private_channels,
     revoked,
     upload,
     upload_errors,

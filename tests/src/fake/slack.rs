@@ -1,12 +1,14 @@
 //! A fake of Slack: an incoming webhook, and the methods of the Web API that the project and its tests
 //! use, with the rights of apps, pages, limits and Slack's ways with long texts.
 
+mod faults;
 mod files;
 mod methods;
 mod workspace;
 
 use super::blocks;
 use super::http::{Reply, Request, Server, Service};
+use faults::Faults;
 use files::Files;
 pub use files::Shared;
 use serde_json::{Map, Value, json};
@@ -231,6 +233,7 @@ pub struct SlackState {
     pub messages: Vec<Message>,
     /// The number of messages that were deleted.
     pub deleted: usize,
+    faults: Faults,
     files: Files,
     workspace: Workspace,
 }
@@ -260,22 +263,11 @@ impl Service for SlackState {
         };
         let at_ms = Duration::from_millis(self.workspace.now_ms());
         let date = httpdate::fmt_http_date(UNIX_EPOCH + at_ms);
-        if let Err(seconds) = self.workspace.count(method) {
-            let body = json!({"ok": false, "error": "ratelimited"});
-            let reply = Reply::json(429, &body).header("Retry-After", &seconds.to_string());
-            return reply.header("Date", &date);
-        }
-        let answered = token(request)
-            .map_err(Refusal::from)
-            .and_then(|token| self.call(&token, method, request));
-        let body = answered.unwrap_or_else(|refusal| {
-            let mut body = json!({"ok": false, "error": refusal.word});
-            for (name, value) in refusal.more.as_object().into_iter().flatten() {
-                body[name] = value.clone();
-            }
-            body
-        });
-        Reply::json(200, &body).header("Date", &date)
+        let reply = match self.faults.answer(method) {
+            Some(reply) => reply,
+            None => self.reply(method, request),
+        };
+        self.faults.arrives(method, reply, &date)
     }
 
     fn record(&mut self, request: Request) {
@@ -290,6 +282,25 @@ fn token(request: &Request) -> Result<String, &'static str> {
 }
 
 impl SlackState {
+    /// The answer of the Web API.
+    fn reply(&mut self, method: &str, request: &Request) -> Reply {
+        if let Err(seconds) = self.workspace.count(method) {
+            let body = json!({"ok": false, "error": "ratelimited"});
+            return Reply::json(429, &body).header("Retry-After", &seconds.to_string());
+        }
+        let answered = token(request)
+            .map_err(Refusal::from)
+            .and_then(|token| self.call(&token, method, request));
+        let body = answered.unwrap_or_else(|refusal| {
+            let mut body = json!({"ok": false, "error": refusal.word});
+            for (name, value) in refusal.more.as_object().into_iter().flatten() {
+                body[name] = value.clone();
+            }
+            body
+        });
+        Reply::json(200, &body)
+    }
+
     fn webhook(&mut self, request: &Request) -> Reply {
         let reply = |status, word: &str| {
             Reply::status(status).header("Content-Type", "text/html").body(word)

@@ -1,6 +1,7 @@
 //! `zibrato-slack init`, `send`, `recv` and `relay` between the fake Slack and a real Carbon.
 
-use crate::slack_kills::{Feed, kills_and_lines};
+use crate::slack_kills::{Dice, Feed, kills_and_lines};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::clock::unix_ms;
 use zibrato_tests::fake::{FakeSlack, Stored};
-use zibrato_tests::{Carbon, DEADLINE, Running, Signal, program, repository, wait_until};
+use zibrato_tests::{Carbon, DEADLINE, Lines, Running, Signal, program, repository, wait_until};
 
 const CHANNEL: &str = FakeSlack::CHANNEL;
 
@@ -260,4 +261,49 @@ fn a_relay_that_is_killed_delivers_each_point_once() {
     assert!(state.contains("\"sent\":[]"), "{state}");
     std::io::stderr().write_all(format!("{kills} kills, {lines} points\n").as_bytes()).unwrap();
     assert!(Path::new(&host.state()).is_file());
+}
+
+/// Each kill is at a random call of Slack, or after lines have arrived.
+#[test]
+fn a_relay_that_is_killed_repeats_at_most_its_last_batch() {
+    let kills: usize =
+        std::env::var("ZIBRATO_RELAY_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let (fake, sink) = (FakeSlack::start().unwrap(), Lines::at(0));
+    let host = Host::new(FakeSlack::TOKEN, sink.port());
+    let now = unix_ms() / 1000;
+    let (mut lines, mut dice) = (Vec::new(), Dice::new());
+    for kill in 0..=kills {
+        for message in 0..10 {
+            let line = format!("r.k{kill}.m{message} {message} {now}");
+            fake.post_as(FakeSlack::TOKEN, CHANNEL, &line);
+            lines.push(line);
+        }
+        let (calls, batches) = (fake.requests().len() + dice.roll(16), sink.by_connection().len());
+        let mut relay = host.relay(&fake);
+        if kill == kills {
+            wait_until(DEADLINE, "the deletions", || fake.stored(CHANNEL).is_empty());
+            assert!(relay.stop(Signal::TERM).success());
+        } else if kill % 2 == 0 {
+            fake.wait_until(|state| state.requests.len() >= calls, DEADLINE).unwrap();
+            relay.stop(Signal::KILL);
+        } else {
+            wait_until(DEADLINE, "a batch", || sink.by_connection().len() > batches);
+            relay.stop(Signal::KILL);
+        }
+    }
+    // A batch that is cut by a kill may end in a part of a line.
+    let known: BTreeSet<_> = lines.iter().cloned().collect();
+    let (mut seen, mut last, mut repeats) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for batch in sink.by_connection() {
+        let batch: Vec<_> = batch.into_iter().filter(|line| known.contains(line)).collect();
+        let set: BTreeSet<_> = batch.iter().cloned().collect();
+        assert_eq!(set.len(), batch.len(), "a line is twice in a batch");
+        let again: BTreeSet<_> = set.intersection(&seen).cloned().collect();
+        assert!(again.is_subset(&last), "{again:?} were repeated, and not of the last batch");
+        repeats += usize::from(!again.is_empty());
+        seen.extend(set.iter().cloned());
+        last = set;
+    }
+    assert_eq!(seen, known);
+    assert!(repeats <= kills, "{repeats} repetitions after {kills} kills");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use zibrato_tests::fake::{FakeSlack, Reply};
+use zibrato_tests::fake::{FakeSlack, Reply, Request};
 use zibrato_workers::slack::bus::Ts;
 use zibrato_workers::slack::client::{
     ChannelQuery, Client, ClientBuilder, Error, ErrorKind, HistoryQuery, Post, RetryPolicy, Webhook,
@@ -76,7 +76,6 @@ fn pages_are_followed_within_both_bounds() {
     let mut expected = sent[3..24].to_vec();
     expected.reverse();
     assert_eq!(found, expected);
-    assert!(!client.has_low_limit());
 }
 
 #[test]
@@ -125,9 +124,13 @@ fn limits_and_problems_of_slack_are_waited_for() {
     assert!(waits.lock().unwrap().iter().any(|wait| *wait >= Duration::from_secs(1)));
     // A message is not posted twice unless that is allowed.
     let post = Post::new("C0METRICS", "once");
-    fake.answer_with(Reply::status(200).body("<html>"));
-    let error = client.post(&post).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Transient);
+    for status in [200, 502, 503] {
+        fake.answer_with(Reply::status(status).body("<html>"));
+        let error = client.post(&post).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transient);
+    }
+    let is_post = |request: &Request| request.path.ends_with("chat.postMessage");
+    assert_eq!(fake.requests().iter().filter(|request| is_post(request)).count(), 3);
     fake.answer_with(Reply::status(200).body("<html>"));
     client.post(&post.repeat()).unwrap();
     assert_eq!(fake.messages().len(), 1);
@@ -146,15 +149,53 @@ fn a_wait_ends_when_the_program_does() {
 }
 
 #[test]
-fn the_limit_of_distributed_apps_is_noticed() {
+fn the_limit_of_distributed_apps_is_learned_from_refusals_and_short_pages() {
     let fake = FakeSlack::start().unwrap();
-    fake.set_longest_page(15);
-    for i in 0..20 {
+    for i in 0..50 {
         fake.say("C0METRICS", &format!("a {i} 1"));
     }
     let (client, waits) = hasty(&fake);
-    let first = client.history_page(&HistoryQuery::of("C0METRICS"), None).unwrap();
-    assert_eq!((first.items.len(), client.has_low_limit()), (15, true));
-    assert_eq!(client.history_interval(), Duration::from_secs(60));
+    let query = HistoryQuery::of("C0METRICS").limit(50);
+    let read = || client.history(&query).map(Result::unwrap).count();
+    // Pages of fifteen messages alone are no limit.
+    fake.set_longest_page(15);
+    assert_eq!(read(), 50);
     assert!(waits.lock().unwrap().is_empty());
+    let limited = json!({"ok": false, "error": "ratelimited"});
+    fake.answer_with(Reply::json(429, &limited).header("Retry-After", "59"));
+    assert_eq!(read(), 50);
+    let waits = waits.lock().unwrap();
+    let long = waits.iter().filter(|wait| wait.as_secs() >= 58).count();
+    assert!(long >= 4, "{waits:?}");
+    let last = fake.requests().last().unwrap().form();
+    assert!(last.contains(&("limit".to_owned(), "15".to_owned())), "{last:?}");
+}
+
+#[test]
+fn pages_without_a_cursor_are_followed_by_time() {
+    let fake = FakeSlack::start().unwrap();
+    let sent: Vec<Ts> =
+        (0..25).map(|i| fake.say("C0METRICS", &format!("a {i} 1")).parse().unwrap()).collect();
+    fake.hide_cursors(true);
+    let client = client(&fake);
+    for inclusive in [false, true] {
+        let query = HistoryQuery::of("C0METRICS").oldest(sent[2].clone()).latest(sent[24].clone());
+        let query = query.inclusive(inclusive).limit(4);
+        let mut found: Vec<_> = client.history(&query).map(|m| m.unwrap().ts).collect();
+        found.reverse();
+        let expected = if inclusive { &sent[2..] } else { &sent[3..24] };
+        assert_eq!(found, expected);
+    }
+    // There is nothing to go on from.
+    let odd = json!({"ok": true, "messages": [], "has_more": true});
+    fake.answer_with(Reply::json(200, &odd));
+    let error = client.history_page(&HistoryQuery::of("C0METRICS"), None).unwrap_err();
+    assert!(error.to_string().contains("neither one nor a cursor"), "{error}");
+}
+
+#[test]
+fn what_slack_remarks_about_a_message_is_returned() {
+    let fake = FakeSlack::start().unwrap();
+    let posted = client(&fake).post(&Post::new("C0METRICS", "y".repeat(40_001))).unwrap();
+    assert_eq!(posted.warning.as_deref(), Some("message_truncated"));
 }

@@ -22,13 +22,12 @@ pub(crate) struct Feed<'a> {
     pub(crate) time: u64,
     next: usize,
     messages: usize,
-    dice: u64,
+    dice: Dice,
 }
 
 impl<'a> Feed<'a> {
     pub(crate) fn new(fake: &'a FakeSlack) -> Self {
-        let dice = u64::from(std::process::id());
-        Self { fake, time: unix_ms() / 1000, next: 0, messages: 0, dice }
+        Self { fake, time: unix_ms() / 1000, next: 0, messages: 0, dice: Dice::new() }
     }
 
     /// Posts the lines up to this one, 40 in a message.
@@ -44,17 +43,29 @@ impl<'a> Feed<'a> {
 
     /// Waits until a relay has made a random number of calls, or has nothing to do.
     pub(crate) fn random_moment(&mut self) {
-        self.dice = self
-            .dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        let more = (self.dice >> 33) % (MOST_CALLS + 1);
-        let calls = self.fake.requests().len() + more as usize;
+        let calls = self.fake.requests().len() + self.dice.roll(MOST_CALLS + 1) - 1;
         let messages = self.messages;
         let done = self.fake.wait_until(
             |state| state.requests.len() >= calls || state.deleted >= messages,
             DEADLINE,
         );
         done.unwrap();
+    }
+}
+
+/// Random numbers that differ from run to run.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        Self(u64::from(std::process::id()))
+    }
+
+    /// A number from 1 to `most`.
+    pub(crate) fn roll(&mut self, most: u64) -> usize {
+        let Self(state) = self;
+        *state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from((*state >> 33) % most + 1).unwrap()
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use zibrato::clock::unix_ms;
-use zibrato_tests::fake::{Authority, FakeSlack};
+use zibrato_tests::fake::{Authority, FakeSlack, Request};
 use zibrato_tests::{Carbon, DEADLINE, Ports, Running, Signal, Stunnel, program, wait_until};
 
 const CHANNEL: &str = FakeSlack::CHANNEL;
@@ -114,21 +114,25 @@ fn a_relay_elsewhere_that_reads_the_same_channel_is_noticed() {
     assert!(slow.stop(Signal::TERM).success() && fast.stop(Signal::TERM).success());
 }
 
-/// Two pages, and so a wait of a minute.
+/// Slack's minute is a second here.
 #[test]
 fn all_messages_arrive_although_slack_gives_fifteen_a_minute() {
     let (fake, carbon) = (FakeSlack::start().unwrap(), Carbon::start());
     let folder = tempfile::tempdir().unwrap();
     fake.set_longest_page(15);
+    fake.limit("conversations.history", 1, Duration::from_millis(900));
     let now = unix_ms() / 1000;
-    post(&fake, "few", 20, now);
+    post(&fake, "few", 50, now);
     let to = format!("127.0.0.1:{}", carbon.port());
     let mut relay = relay(&fake, folder.path(), &["--carbon", &to]);
-    relay.says(&["event=\"low_limit\"", "page=15", "create an app in the workspace"]);
-    wait_until(Duration::from_secs(100), "the deletions", || fake.stored(CHANNEL).is_empty());
-    wait_until(DEADLINE, "the points", || has_all(&carbon, "few", 20, now));
-    let pages =
-        fake.requests().iter().filter(|r| r.path.ends_with("conversations.history")).count();
-    assert!(pages <= 4, "{pages}");
+    let log = relay.says(&["event=\"low_limit\"", "page=15", "create an app in the workspace"]);
+    assert!(log.contains("lines_per_minute="), "{log}");
+    wait_until(DEADLINE, "the deletions", || fake.stored(CHANNEL).is_empty());
+    wait_until(DEADLINE, "the points", || has_all(&carbon, "few", 50, now));
+    // Four pages, one that is refused, and those of the looks until the last deletion.
+    let pages = fake.calls("conversations.history");
+    assert!(pages <= 10, "{pages}");
+    let is_short = |request: &Request| request.form().contains(&("limit".into(), "15".into()));
+    assert!(fake.requests().iter().any(is_short));
     assert!(relay.stop(Signal::TERM).success());
 }

@@ -16,11 +16,13 @@ const MAX_UPDATE: usize = 4_000;
 
 type Fields = Map<String, Value>;
 
-/// The scope that a method needs.
-fn scope(method: &str) -> Option<&'static str> {
+/// The scope that a method needs, for a public or a private channel.
+fn scope(method: &str, is_private: bool) -> Option<&'static str> {
     match method {
         "chat.postMessage" | "chat.update" | "chat.delete" => Some("chat:write"),
+        "conversations.history" if is_private => Some("groups:history"),
         "conversations.history" => Some("channels:history"),
+        "conversations.info" if is_private => Some("groups:read"),
         "conversations.info" | "conversations.list" => Some("channels:read"),
         "conversations.join" => Some("channels:join"),
         "files.completeUploadExternal" | "files.getUploadURLExternal" => Some("files:write"),
@@ -53,7 +55,10 @@ impl SlackState {
         method: &str,
         request: &Request,
     ) -> Result<Value, Refusal> {
-        let app = self.workspace.app(token, scope(method))?.clone();
+        self.workspace.app(token, None)?;
+        let about = super::fields(request)?;
+        let is_private = self.workspace.is_private(text(&about, "channel"));
+        let app = self.workspace.app(token, scope(method, is_private))?.clone();
         let by = app.bot_id;
         match method {
             "auth.test" => Ok(json!({
@@ -135,14 +140,15 @@ impl SlackState {
         Ok(answer)
     }
 
-    /// The message of another app is there, but cannot be changed.
+    /// A message of this app, in a channel of which it is a member, and which is not archived. The
+    /// message of another app is there, but cannot be changed.
     fn own<'a>(
         &'a mut self,
         by: &str,
         fields: &Fields,
         refusal: &'static str,
     ) -> Result<(&'a mut Vec<Stored>, usize), Refusal> {
-        let channel = self.workspace.channel(text(fields, "channel"))?;
+        let channel = self.workspace.own_channel(text(fields, "channel"))?;
         let at = channel.messages.iter().position(|known| known.ts == text(fields, "ts"));
         let at = at.ok_or("message_not_found")?;
         if channel.messages[at].by != by {
@@ -157,7 +163,10 @@ impl SlackState {
             return Err("msg_too_long".into());
         }
         let edited = self.workspace.next_ts();
-        let (messages, at) = self.own(by, fields, "cant_update_message")?;
+        let (messages, at) = self.own(by, fields, "cant_update_message").map_err(|refusal| {
+            // Only this method calls it so.
+            if refusal.word == "is_archived" { "is_inactive".into() } else { refusal }
+        })?;
         messages[at].text.clone_from(&new);
         messages[at].edited = Some(edited);
         let (channel, ts) = (text(fields, "channel"), text(fields, "ts"));
@@ -165,7 +174,11 @@ impl SlackState {
     }
 
     fn delete(&mut self, by: &str, fields: &Fields) -> Result<Value, Refusal> {
+        let refused = self.faults.deletion(text(fields, "ts"));
         let (messages, at) = self.own(by, fields, "cant_delete_message")?;
+        if let Some(word) = refused {
+            return Err(word.into());
+        }
         messages.remove(at);
         self.deleted += 1;
         Ok(json!({"ok": true, "channel": text(fields, "channel"), "ts": text(fields, "ts")}))
@@ -248,9 +261,10 @@ impl SlackState {
             found.truncate(most);
             found
         };
+        let has_cursor = has_more && !self.faults.has_no_cursors;
         let mut answer = json!({"ok": true, "has_more": has_more,
             "messages": page.iter().map(|stored| stored.shown()).collect::<Vec<_>>()});
-        if let Some(last) = page.last().filter(|_| has_more) {
+        if let Some(last) = page.last().filter(|_| has_cursor) {
             answer["response_metadata"] = json!({"next_cursor": format!("next_ts:{}", last.ts)});
         }
         Ok(answer)

@@ -178,6 +178,13 @@ impl Workspace {
         }
     }
 
+    /// Whether a channel is private, and known to the apps.
+    pub(super) fn is_private(&self, id: &str) -> bool {
+        self.channels
+            .iter()
+            .any(|channel| channel.id == id && channel.is_private && channel.is_member)
+    }
+
     /// A channel by id. Private ones are hidden from those who are not members.
     pub(super) fn channel(&mut self, id: &str) -> Result<&mut Channel, &'static str> {
         let found = self.channels.iter_mut().find(|channel| channel.id == id);

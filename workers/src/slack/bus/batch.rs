@@ -5,7 +5,11 @@
 use super::grammar::{Wrong, read};
 use super::ts::Ts;
 use crate::slack::client::Message;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+/// Messages are delivered together up to so many bytes of lines.
+const MAX_LINES_BYTES: usize = 256 << 10;
 
 /// The most messages, and bytes of their texts, that are held at a time. Later ones are read again.
 const MAX_MESSAGES: usize = 2_000;
@@ -36,6 +40,11 @@ impl Oldest {
         }
     }
 
+    /// The oldest message.
+    pub(super) fn first(&self) -> Option<&Ts> {
+        self.messages.first_key_value().map(|(ts, _)| ts)
+    }
+
     /// The messages, the oldest first.
     pub(super) fn into_messages(self) -> impl Iterator<Item = Message> {
         self.messages.into_values()
@@ -61,13 +70,36 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// The messages that are delivered next, of those that are held: up to 256 KiB of lines, and at most
+    /// `room` messages that are to be deleted. A batch that may have arrived at a broker, whose last
+    /// message is `pending`, has the same messages again; if none of them is left, the batch is empty.
+    pub(super) fn next<'a>(
+        held: impl IntoIterator<Item = &'a Message>,
+        pending: Option<&Ts>,
+        room: usize,
+    ) -> Self {
+        let mut batch = Self::default();
+        for message in held {
+            let order = pending.map(|last| last.cmp(&message.ts));
+            if order == Some(Ordering::Less) {
+                break;
+            }
+            batch.add(message);
+            let is_full = batch.lines.len() >= MAX_LINES_BYTES || batch.whole.len() >= room;
+            if order == Some(Ordering::Equal) || (is_full && order.is_none()) {
+                break;
+            }
+        }
+        batch
+    }
+
     /// The number of messages.
     pub(super) fn messages(&self) -> usize {
         self.whole.len() + self.mixed + self.others
     }
 
     /// Adds a message. Replies in threads, and what Slack writes itself, are left alone.
-    pub(super) fn add(&mut self, message: &Message) {
+    fn add(&mut self, message: &Message) {
         self.last = Some(message.ts.clone());
         let is_plain = matches!(message.subtype.as_deref(), None | Some("bot_message"));
         if !is_plain || message.is_reply() {
@@ -120,6 +152,27 @@ mod tests {
             large.add(message(at, &"x".repeat(super::MAX_BYTES / 2)));
         }
         assert_eq!((large.into_messages().count()), 2);
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_limits_unless_it_is_pending() {
+        let held: Vec<_> = (1..=9).map(|at| message(at, "a 1 1")).collect();
+        let seconds = |pending: Option<u64>, room| {
+            let pending = pending.map(|at| Ts::at_ms(at * 1000));
+            let batch = Batch::next(&held, pending.as_ref(), room);
+            (batch.messages(), batch.last.map(|last| last.seconds()))
+        };
+        assert_eq!(seconds(None, 100), (9, Some(9)));
+        assert_eq!(seconds(None, 4), (4, Some(4)));
+        assert_eq!(seconds(Some(6), 4), (6, Some(6)));
+        // Its last message, or all of them, were deleted by somebody.
+        let held: Vec<_> = [3, 4, 8].map(|at| message(at, "a 1 1")).into();
+        let batch = Batch::next(&held, Some(&Ts::at_ms(6000)), 4);
+        assert_eq!((batch.messages(), batch.last.unwrap().seconds()), (2, 4));
+        assert_eq!(Batch::next(&held, Some(&Ts::at_ms(2000)), 4).last, None);
+        let long = "a".repeat(200) + " 1 1\n";
+        let held: Vec<_> = (1..=9).map(|at| message(at, &long.repeat(500))).collect();
+        assert_eq!(Batch::next(&held, None, 100).messages(), 3);
     }
 
     #[test]

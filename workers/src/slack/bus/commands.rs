@@ -4,9 +4,10 @@ use super::flags::{BusFlags, PROGRAM, SendFlags, build, failed};
 use super::grammar::read_line;
 use super::markup::decode;
 use super::pipe::pipe;
-use super::relay::{Progress, Relay, Settings};
+use super::relay::{Relay, Settings};
 use super::sender::{Sender, Text};
-use crate::slack::client::{Channel, Client, HistoryQuery, Message, is_id};
+use super::start::once_reachable;
+use crate::slack::client::{Channel, Client, HistoryQuery, Message, RetryPolicy, is_id};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use zibrato::clock;
@@ -33,8 +34,16 @@ pub(super) fn relay(flags: &BusFlags) -> Result<(), Failure> {
     let target = flags.target(&stop)?;
     let systemd = Systemd::from_env();
     systemd.ready("connects to Slack");
-    let me = client.auth_test().map_err(|why| failed(&why))?;
-    let channel = channel(flags, &client)?;
+    // The relay itself makes its calls again, so that one that fails holds up no other.
+    let client = client.retrying(RetryPolicy::never());
+    let begin = || {
+        let me = client.auth_test().map_err(|why| failed(&why))?;
+        Ok((me, channel(flags, &client)?))
+    };
+    let Some((me, channel)) = once_reachable(&stop, flags.channel()?, begin)? else {
+        systemd.stopping();
+        return Ok(());
+    };
     let state = flags.state(&channel.id)?;
     let RelayNumbers { deletion, per_minute } = RelayNumbers::of(flags.relay.deletions);
     let to = target.shown();
@@ -50,8 +59,7 @@ pub(super) fn relay(flags: &BusFlags) -> Result<(), Failure> {
     );
     let settings = Settings { poll: flags.relay.poll, grace: flags.relay.grace, deletion };
     systemd.status(&format!("relays #{} to {to}", channel.name));
-    let relay = Relay { client, channel, state, target, settings, progress: Progress::default() };
-    let done = relay.run(&stop);
+    let done = Relay::new(client, channel, state, target, settings).run(&stop);
     systemd.stopping();
     done
 }

@@ -17,9 +17,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backlog;
 mod batch;
 mod commands;
 mod config;
+mod deletions;
+mod failing;
 mod flags;
 mod grammar;
 mod lines;
@@ -27,9 +30,11 @@ mod markup;
 mod packing;
 mod pipe;
 mod program;
+mod reader;
 mod readings;
 mod relay;
 mod sender;
+mod start;
 mod state;
 mod to_broker;
 mod ts;

@@ -1,8 +1,8 @@
 //! What a relay remembers: how far it has read, and which messages it has delivered but not deleted.
 //!
-//! The file is replaced as a whole and written to disk before anything is deleted in Slack, so that a
-//! crash at any point neither loses nor doubles a message. A lock beside it keeps a second relay of
-//! this machine away.
+//! The file is replaced as a whole and written to disk before a message that was delivered is deleted in
+//! Slack, so that a crash at any point neither loses nor doubles a message. A lock beside it keeps a
+//! second relay with the same folder away.
 
 use super::ts::Ts;
 use serde_json::{Value, json};

@@ -41,6 +41,18 @@ impl Ts {
         Self { text: format!("{seconds}.{micros:06}").into(), seconds, micros }
     }
 
+    /// The `ts` for a time in microseconds.
+    pub(crate) fn at_micros(unix_us: u128) -> Self {
+        let seconds = u64::try_from(unix_us / 1_000_000).unwrap_or(u64::MAX);
+        let micros = (unix_us % 1_000_000) as u32;
+        Self { text: format!("{seconds}.{micros:06}").into(), seconds, micros }
+    }
+
+    /// Unix time in microseconds.
+    pub(crate) const fn micros(&self) -> u128 {
+        self.seconds as u128 * 1_000_000 + self.micros as u128
+    }
+
     /// Unix time in whole seconds.
     #[must_use]
     pub const fn seconds(&self) -> u64 {
@@ -143,5 +155,8 @@ mod tests {
         assert!(long.len() < 120, "{long}");
         assert_eq!(Ts::at_ms(1_700_000_000_042).as_str(), "1700000000.042000");
         assert_eq!(Ts::at_ms(1_700_000_000_042).unix_ms(), 1_700_000_000_042);
+        let ts: Ts = "18446744073709551615.000001".parse().unwrap();
+        assert_eq!(Ts::at_micros(ts.micros()), ts);
+        assert_eq!(Ts::at_micros(u128::MAX).seconds(), u64::MAX);
     }
 }

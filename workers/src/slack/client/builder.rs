@@ -152,13 +152,12 @@ impl ClientBuilder {
             base,
             token: self.token,
             authorization,
-            retries: self.retries,
             pause: self.pause,
             most: MOST,
             pacer: Mutex::new(pacer),
             clock: Mutex::new(None),
         };
-        Ok(Client { shared: Arc::new(shared) })
+        Ok(Client { shared: Arc::new(shared), retries: self.retries })
     }
 
     /// The HTTP client for a URL; `what` is how errors call it.

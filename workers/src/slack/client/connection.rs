@@ -25,6 +25,7 @@ use zibrato::clock;
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) shared: Arc<Shared>,
+    pub(super) retries: RetryPolicy,
 }
 
 /// What clones share.
@@ -35,7 +36,6 @@ pub(super) struct Shared {
     pub(super) base: String,
     pub(super) token: Secret,
     pub(super) authorization: Secret,
-    pub(super) retries: RetryPolicy,
     pub(super) pause: Pause,
     pub(super) most: u64,
     pub(super) pacer: Mutex<Pacer>,
@@ -97,7 +97,12 @@ impl Client {
         Some(clock::unix_ms().saturating_add_signed(ahead))
     }
 
-    /// Changes the limit of a method.
+    /// The same client with another policy. Both share connections and limits.
+    pub(crate) fn retrying(&self, retries: RetryPolicy) -> Self {
+        Self { shared: Arc::clone(&self.shared), retries }
+    }
+
+    /// The calls that were made, and their limits.
     pub(super) fn pacer(&self) -> MutexGuard<'_, Pacer> {
         lock(&self.shared.pacer)
     }
@@ -115,7 +120,7 @@ impl Client {
             Body::Form => (fields.form(), "application/x-www-form-urlencoded"),
             Body::Json => (fields.json(), "application/json; charset=utf-8"),
         };
-        let caller = shared.caller(&url, shared.most)?;
+        let caller = shared.caller(&url, &self.retries, shared.most)?;
         let headers =
             [("Authorization", shared.authorization.expose()), ("Content-Type", content_type)];
         let part = fields.text("channel");
@@ -130,11 +135,16 @@ impl Client {
 
 impl Shared {
     /// Makes calls to a URL, whose answers have at most so many bytes.
-    pub(super) fn caller(&self, url: &str, most: u64) -> Result<Caller<'_>, Error> {
+    pub(super) fn caller<'a>(
+        &'a self,
+        url: &str,
+        retries: &'a RetryPolicy,
+        most: u64,
+    ) -> Result<Caller<'a>, Error> {
         Ok(Caller {
             http: &self.http,
             uri: url.parse().map_err(|_| not_an_address())?,
-            retries: &self.retries,
+            retries,
             pause: &self.pause,
             pacer: &self.pacer,
             most,

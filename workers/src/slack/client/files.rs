@@ -101,7 +101,7 @@ impl Client {
     fn put(&self, url: &str, bytes: &[u8]) -> Result<(), Error> {
         let shared = &*self.shared;
         Endpoint::parse("the URL for the upload", url).map_err(|_| not_an_address())?;
-        let caller = shared.caller(url, MOST)?;
+        let caller = shared.caller(url, &self.retries, MOST)?;
         let url = Secret::new(url);
         let headers = [("Content-Type", "application/octet-stream")];
         caller.call(UPLOAD, "", Repeat::Safe, &headers, bytes, |answer, _| {

@@ -3,19 +3,26 @@
 use super::channels::next_cursor;
 use super::connection::{Client, Fields};
 use super::error::Error;
-use super::method::{HISTORY, Limit};
+use super::method::HISTORY;
 use super::page::{Page, Pages};
 use crate::http::retry::Repeat;
 use crate::slack::bus::Ts;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The number of messages in a page, as Slack recommends it.
 const PAGE: u16 = 200;
 
 /// The most messages in a page for apps that are distributed outside Slack's Marketplace, which may ask
 /// for one page a minute.
-const RESTRICTED_PAGE: usize = 15;
+const RESTRICTED_PAGE: u16 = 15;
+
+/// Lines of metrics in a message of the bus.
+const LINES: u64 = 100;
+
+/// The beginning of a cursor that this client makes, if an answer has more messages but no cursor. The
+/// next page has the messages before the `ts` that follows.
+const BEFORE: &str = "before:";
 
 /// A message of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +137,10 @@ impl HistoryQuery {
 impl Client {
     /// A page of messages: `conversations.history`. The order within and between pages is Slack's.
     ///
+    /// If Slack gives pages of 15 messages, and has refused calls because of a limit, the app is one that
+    /// is distributed outside its Marketplace. The client then asks as often as Slack allows it, which is
+    /// once a minute, and logs `low_limit`. An app that a workspace has made for itself has no such limit.
+    ///
     /// # Errors
     /// If the app is not in the channel, the token has not the scope, or Slack does not answer.
     pub fn history_page(
@@ -137,11 +148,15 @@ impl Client {
         query: &HistoryQuery,
         cursor: Option<&str>,
     ) -> Result<Page<Message>, Error> {
+        let before = cursor.and_then(|cursor| cursor.strip_prefix(BEFORE));
+        let cursor = cursor.filter(|_| before.is_none());
+        let is_slow = self.pacer().is_slow(HISTORY);
+        let limit = if is_slow { query.limit.min(RESTRICTED_PAGE) } else { query.limit };
         let fields = Fields::default()
             .with("channel", &*query.channel)
-            .with("limit", query.limit)
+            .with("limit", limit)
             .with_any("inclusive", query.inclusive)
-            .with_any("latest", query.latest.as_ref().map(Ts::as_str))
+            .with_any("latest", before.or_else(|| query.latest.as_ref().map(Ts::as_str)))
             .with_any("oldest", query.oldest.as_ref().map(Ts::as_str))
             .with_any("cursor", cursor);
         let answer = self.call(HISTORY, &fields, Repeat::Safe)?;
@@ -150,14 +165,20 @@ impl Client {
         };
         let items: Vec<_> = all.iter().filter_map(Message::read).collect();
         let unreadable = all.len() - items.len();
-        let next_cursor = next_cursor(&answer);
+        let mut next_cursor = next_cursor(&answer);
         let has_more = answer["has_more"] == Value::Bool(true);
-        if has_more && all.len() == RESTRICTED_PAGE && usize::from(query.limit) > RESTRICTED_PAGE {
-            self.is_restricted();
+        if has_more && all.len() == usize::from(RESTRICTED_PAGE) && limit > RESTRICTED_PAGE {
+            self.has_short_page();
         }
         if has_more && next_cursor.is_none() {
-            let why = "it has more messages, but no cursor".to_owned();
-            return Err(Error::Unreadable { status: 200, why });
+            let Some(first) = items.iter().map(|message| &message.ts).min() else {
+                let why = "it has more messages, but neither one nor a cursor".to_owned();
+                return Err(Error::Unreadable { status: 200, why });
+            };
+            // A bound that is included would give the same message again.
+            let shift = u128::from(query.inclusive == Some(true));
+            let first = Ts::at_micros(first.micros().saturating_sub(shift));
+            next_cursor = Some(format!("{BEFORE}{first}"));
         }
         Ok(Page { items, next_cursor, unreadable })
     }
@@ -167,28 +188,19 @@ impl Client {
         Pages::new(move |cursor| self.history_page(query, cursor))
     }
 
-    /// Whether Slack has given as few messages in a page as apps get that are distributed outside its
-    /// Marketplace. They may ask for one page of 15 messages a minute, and the client does so then.
-    /// An app that a workspace has made for itself has no such limit.
-    #[must_use]
-    pub fn has_low_limit(&self) -> bool {
-        self.pacer().is_limited(HISTORY)
+    /// The wait before the next page may be asked for.
+    pub(crate) fn history_wait(&self) -> Duration {
+        self.pacer().wait(HISTORY, "", Instant::now())
     }
 
-    fn is_restricted(&self) {
-        let mut pacer = self.pacer();
-        if !pacer.is_limited(HISTORY) {
-            let page = RESTRICTED_PAGE;
-            let what = "Slack gives this app one page of 15 messages a minute, as it does to apps that \
-                        are distributed outside its Marketplace; create an app in the workspace instead";
-            tracing::warn!(event = "low_limit", page, what);
-            pacer.limit(HISTORY, Limit::per_minute(1));
-        }
-    }
-
-    /// The time until the next page may be asked for, if a call were made now.
-    #[must_use]
-    pub fn history_interval(&self) -> Duration {
-        if self.has_low_limit() { Duration::from_secs(60) } else { Duration::ZERO }
+    /// A page was as short as those of apps with the low limit.
+    fn has_short_page(&self) {
+        let Some(every) = self.pacer().slow_down(HISTORY) else { return };
+        let (page, every_s) = (RESTRICTED_PAGE, every.as_secs().max(1));
+        let lines_per_minute = u64::from(page) * LINES * 60 / every_s;
+        let what = "Slack gives this app one page of 15 messages a minute, as it does to apps that are \
+                    distributed outside its Marketplace; a relay carries about 1,500 lines a minute then; \
+                    create an app in the workspace instead";
+        tracing::warn!(event = "low_limit", page, every_s, lines_per_minute, what);
     }
 }

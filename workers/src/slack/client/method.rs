@@ -2,13 +2,16 @@
 //!
 //! Pure: times are arguments.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Maximum number of lists of calls to remember. Channels to which one posts have one each.
 const MAX_LISTS: usize = 1000;
+
+/// The longest time between two calls of a method that Slack has slowed down.
+const LONGEST_GAP: Duration = Duration::from_secs(300);
 
 /// How the fields of a call are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,10 @@ pub(super) struct Pacer {
     allowed: BTreeMap<&'static str, Instant>,
     /// Limits other than those of the methods.
     limits: BTreeMap<&'static str, Limit>,
+    /// For methods that Slack has refused: the longest time that it wanted between two calls.
+    gaps: BTreeMap<&'static str, Duration>,
+    /// Methods that may be called once in that time.
+    slow: BTreeSet<&'static str>,
 }
 
 impl Pacer {
@@ -85,36 +92,65 @@ impl Pacer {
         self.limits.insert(method.name, limit);
     }
 
-    /// Whether a method has another limit.
-    pub(super) fn is_limited(&self, method: Method) -> bool {
-        self.limits.contains_key(method.name)
-    }
-
-    /// Slack demands a wait.
+    /// Slack has refused the last call, and demands a wait.
     pub(super) fn hold(&mut self, method: Method, until: Instant) {
         let allowed = self.allowed.entry(method.name).or_insert(until);
         *allowed = until.max(*allowed);
+        let calls = self.calls.get(&(method.name, String::new()));
+        let earlier = calls.and_then(|calls| calls.iter().rev().nth(1));
+        let gap = earlier.map_or(Duration::ZERO, |at| until.saturating_duration_since(*at));
+        let known = self.gaps.entry(method.name).or_default();
+        *known = gap.min(LONGEST_GAP).max(*known);
+        let gap = *known;
+        if self.is_slow(method) {
+            self.limit(method, Limit { calls: 1, within: gap });
+        }
+    }
+
+    /// From now on, a method is called only once in the time that Slack has asked for. Returns this time,
+    /// or `None` if Slack has refused no call, or it is so already.
+    pub(super) fn slow_down(&mut self, method: Method) -> Option<Duration> {
+        let within = self.gaps.get(method.name).copied().filter(|gap| !gap.is_zero())?;
+        self.slow.insert(method.name).then(|| {
+            self.limit(method, Limit { calls: 1, within });
+            within
+        })
+    }
+
+    /// Whether a method was slowed down.
+    pub(super) fn is_slow(&self, method: Method) -> bool {
+        self.slow.contains(method.name)
+    }
+
+    /// The wait before the next call.
+    pub(super) fn wait(&self, method: Method, part: &str, now: Instant) -> Duration {
+        let mut at = self.allowed.get(method.name).map_or(now, |allowed| now.max(*allowed));
+        let limit = self.limit_of(method);
+        let calls = self.calls.get(&(method.name, part.to_owned()));
+        if let Some(first) = calls.and_then(|calls| calls.iter().rev().nth(limit.calls - 1)) {
+            at = at.max(*first + limit.within);
+        }
+        at.saturating_duration_since(now)
+    }
+
+    /// The limit of a method, of at least one call.
+    fn limit_of(&self, method: Method) -> Limit {
+        let limit = self.limits.get(method.name).copied().unwrap_or(method.limit);
+        Limit { calls: limit.calls.max(1), ..limit }
     }
 
     /// Reserves the next call that is allowed, and returns the wait before it. `part` separates what
     /// has limits of its own, such as channels.
     pub(super) fn reserve(&mut self, method: Method, part: &str, now: Instant) -> Duration {
-        let limit = self.limits.get(method.name).copied().unwrap_or(method.limit);
         if self.calls.len() >= MAX_LISTS {
             let is_recent = |last: &Instant| now.saturating_duration_since(*last) < MINUTE;
             self.calls.retain(|_, calls| calls.back().is_some_and(is_recent));
         }
-        let mut at = self.allowed.get(method.name).map_or(now, |allowed| now.max(*allowed));
+        let (wait, most) = (self.wait(method, part, now), self.limit_of(method).calls);
         let calls = self.calls.entry((method.name, part.to_owned())).or_default();
-        let most = limit.calls.max(1);
         calls.drain(..calls.len().saturating_sub(most));
-        if calls.len() == most
-            && let Some(first) = calls.front()
-        {
-            at = at.max(*first + limit.within);
-        }
-        calls.push_back(at);
-        at.saturating_duration_since(now)
+        calls.push_back(now + wait);
+        wait
     }
 }
 
@@ -148,6 +184,28 @@ mod tests {
         pacer.limit(HISTORY, Limit::per_minute(1));
         assert_eq!(pacer.reserve(HISTORY, "", now), Duration::ZERO);
         assert_eq!(pacer.reserve(HISTORY, "", now), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_time_between_calls_is_learned_from_refusals() {
+        let (mut pacer, begun) = (Pacer::default(), Instant::now());
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!(pacer.slow_down(HISTORY), None);
+        for call in [0, 10] {
+            assert_eq!(pacer.reserve(HISTORY, "", at(call)), Duration::ZERO);
+        }
+        // A call after ten seconds is refused, and allowed after fifty more.
+        pacer.hold(HISTORY, at(60));
+        assert_eq!(pacer.wait(HISTORY, "", at(10)), Duration::from_secs(50));
+        assert_eq!(pacer.slow_down(HISTORY), Some(Duration::from_secs(60)));
+        assert!(pacer.is_slow(HISTORY) && pacer.slow_down(HISTORY).is_none());
+        assert_eq!(pacer.reserve(HISTORY, "", at(70)), Duration::ZERO);
+        assert_eq!(pacer.wait(HISTORY, "", at(71)), Duration::from_secs(59));
+        assert_eq!(pacer.reserve(HISTORY, "", at(130)), Duration::ZERO);
+        // That was still too soon.
+        pacer.hold(HISTORY, at(135));
+        assert_eq!(pacer.reserve(HISTORY, "", at(135)), Duration::from_secs(60));
+        assert_eq!(pacer.reserve(DELETE, "", at(135)), Duration::ZERO);
     }
 
     #[test]

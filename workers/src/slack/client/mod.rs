@@ -31,7 +31,8 @@
 //! Slack limits the number of calls of each method. The client stays below the published limits: it
 //! waits before a call if necessary, and after an answer with 429 for as long as Slack asks. A
 //! [`RetryPolicy`] says how often a call is made again. A message is posted again only if it was
-//! certainly not accepted, unless [`Post::repeat`] allows it twice.
+//! certainly not accepted, unless [`Post::repeat`] allows it twice. After an error of a server or proxy
+//! (500 and above), or without an answer, it may have been accepted.
 //!
 //! An [`Error`] has a [kind](Error::kind), and the [`ErrorKind`] of a refusal says what to do. No
 //! error, log line or debug output shows the token or the URL of a webhook, and redirects are not
