@@ -73,7 +73,8 @@ fn a_backlog_is_drained_and_each_line_comes_once() {
     let mut relay = relay(&fake, sink.port(), folder.path(), "60000");
     wait_until(DEADLINE, "the first lines", || !sink.all().is_empty());
     lines.extend(post(&fake, 1));
-    wait_until(DEADLINE, "the deletions", || fake.stored(CHANNEL).is_empty());
+    // Each deletion is a request, and its state is on the disk.
+    wait_until(4 * DEADLINE, "the deletions", || fake.stored(CHANNEL).is_empty());
     assert!(relay.stop(Signal::TERM).success(), "{}", relay.log());
     assert_eq!(sink.all(), lines);
 }

@@ -77,6 +77,39 @@ fn lines_that_wait_are_posted_after_a_signal() {
 }
 
 #[test]
+fn a_line_that_is_cut_by_a_signal_is_not_sent() {
+    let fake = FakeSlack::start().unwrap();
+    let mut pipe = Pipe::start(&fake, &["--every", "3600"]);
+    // The value may go on.
+    pipe.write(&(numbered(0..5).join("\n") + "\nsome.cut 12"));
+    pipe.is_read();
+    let status = pipe.running.stop(Signal::TERM);
+    let log = pipe.running.log();
+    assert_eq!(status.code(), Some(69), "{log}");
+    assert!(log.contains("stopped within a line of standard input, which was not sent"), "{log}");
+    assert_eq!(lines(&fake), numbered(0..5));
+}
+
+#[test]
+fn what_a_signal_leaves_in_standard_input_is_told() {
+    let fake = FakeSlack::start().unwrap();
+    let mut pipe = Pipe::start(&fake, &["--every", "3600"]);
+    fake.answer_always(Some(Reply::status(503).body("<html>busy</html>")));
+    pipe.write(&(numbered(0..1_500).join("\n") + "\n"));
+    pipe.running.says(&["event=\"send_failed\"", "503"]);
+    fake.answer_always(None);
+    // A message a second is all that Slack accepts, so this is not the end.
+    let status = pipe.running.stop(Signal::TERM);
+    let log = pipe.running.log();
+    assert_eq!(status.code(), Some(69), "{log}");
+    let is_told =
+        log.contains("stopped before the end of standard input") || log.contains("were not sent");
+    assert!(is_told, "{log}");
+    let came = lines(&fake);
+    assert!(came.len() < 1_500 && came == numbered(0..came.len()), "{}", came.len());
+}
+
+#[test]
 fn an_outage_holds_the_lines_and_loses_none() {
     let fake = FakeSlack::start().unwrap();
     let mut pipe = Pipe::start(&fake, &["--every", "1"]);

@@ -223,7 +223,7 @@ fn in_librato(librato: &FakeLibrato) -> f64 {
     logins.map_or(0.0, |times| times.values().map(|total| total.sum).sum())
 }
 
-/// The sum in the messages: `*alarms* _web-1_ ˋ▁▂ˋ 12 (12/s)`.
+/// The sum in the messages: `*alarms* _web-1_ ˋ▁▂ˋ 1,012 (12/s)`.
 fn in_slack(slack: &FakeSlack) -> f64 {
     let mut sum = 0.0;
     for message in slack.messages() {
@@ -232,7 +232,7 @@ fn in_slack(slack: &FakeSlack) -> f64 {
             if text.starts_with("*alarms* _web-1_ ") {
                 let (_, values) = text.rsplit_once("` ").unwrap();
                 let (value, _) = values.split_once(' ').unwrap();
-                sum += value.parse::<f64>().unwrap();
+                sum += value.replace(',', "").parse::<f64>().unwrap();
             }
         }
     }

@@ -117,8 +117,9 @@ struct Pipe {
     /// The longest time that a line waits for others.
     every: Duration,
     cutter: Cutter,
-    /// Lines that were read, and are not in the message yet.
-    lines: VecDeque<Line>,
+    /// Lines that were read, and are not in the message yet, each with the Unix time, in seconds, at which
+    /// it was read.
+    lines: VecDeque<(Line, u64)>,
     /// The number of lines that were looked at.
     number: u64,
     refused: usize,
@@ -145,18 +146,47 @@ impl Pipe {
                         break;
                     }
                 }
-                Event::Stop => {
-                    // What is already in a pipe would be lost with it.
-                    if is_readable(&self.input).map_err(unreadable)? {
-                        self.read().map_err(unreadable)?;
-                    }
-                    break;
-                }
+                Event::Stop => return self.end_after_signal(),
             }
         }
-        self.lines.extend(self.cutter.end());
+        self.take_last()
+    }
+
+    /// Posts what is already in standard input, which would be lost with a pipe. The beginning of a line
+    /// is no metric: its value may be cut.
+    fn end_after_signal(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + LAST;
+        while Instant::now() < until && is_readable(&self.input).map_err(unreadable)? {
+            if !self.read().map_err(unreadable)? {
+                return self.take_last();
+            }
+            self.take_all()?;
+        }
+        self.take_all()?;
+        self.post()?;
+        let is_cut = self.cutter.end().is_some();
+        let why = if is_readable(&self.input).map_err(unreadable)? {
+            "stopped before the end of standard input; what is left there was not sent"
+        } else if is_cut {
+            "stopped within a line of standard input, which was not sent"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(Exit::Unavailable, why))
+    }
+
+    /// Posts the rest, at the end of standard input.
+    fn take_last(&mut self) -> Result<(), Failure> {
+        let last = self.cutter.end();
+        self.add([last].into_iter().flatten());
         self.take_all()?;
         self.post()
+    }
+
+    /// Adds lines that were just read.
+    fn add(&mut self, lines: impl IntoIterator<Item = Line>) {
+        let now = clock::unix_ms() / 1000;
+        self.lines.extend(lines.into_iter().map(|line| (line, now)));
     }
 
     /// Waits for something to do.
@@ -181,7 +211,8 @@ impl Pipe {
         match self.input.read(&mut bytes) {
             Ok(0) => Ok(false),
             Ok(count) => {
-                self.lines.extend(self.cutter.add(bytes.get(..count).unwrap_or_default()));
+                let lines = self.cutter.add(bytes.get(..count).unwrap_or_default());
+                self.add(lines);
                 Ok(true)
             }
             Err(why)
@@ -194,17 +225,17 @@ impl Pipe {
     }
 
     fn take_all(&mut self) -> Result<(), Failure> {
-        while let Some(line) = self.lines.pop_front() {
-            self.take(line)?;
+        while let Some((line, read_at)) = self.lines.pop_front() {
+            self.take(line, read_at)?;
         }
         Ok(())
     }
 
     /// Adds a line to the message. If it does not fit, the message is posted, and it begins the next
     /// one.
-    fn take(&mut self, line: Line) -> Result<(), Failure> {
+    fn take(&mut self, line: Line, read_at: u64) -> Result<(), Failure> {
         self.number += 1;
-        let point = match point(&line, clock::unix_ms() / 1000) {
+        let point = match point(&line, read_at) {
             Ok(Some(point)) => point,
             Ok(None) => return Ok(()),
             Err(why) => {
@@ -216,7 +247,7 @@ impl Pipe {
         if self.message.add(&point).is_err() {
             if let Err(failure) = self.post() {
                 // It counts as not sent.
-                self.lines.push_front(line);
+                self.lines.push_front((line, read_at));
                 return Err(failure);
             }
             if let Err(why) = self.message.add(&point) {
@@ -277,7 +308,8 @@ impl Pipe {
 
     /// The number of metrics that were read and not posted.
     fn unsent(&self) -> usize {
-        let is_metric = |line: &&Line| matches!(point(line, 0), Ok(Some(_)));
+        let is_metric =
+            |(line, read_at): &&(Line, u64)| matches!(point(line, *read_at), Ok(Some(_)));
         self.message.lines + self.lines.iter().filter(is_metric).count()
     }
 }
@@ -287,8 +319,9 @@ fn is_readable(input: &File) -> io::Result<bool> {
     Ok(poll(&mut ready, Some(&Timespec::default()))? > 0)
 }
 
-/// The point of a line of standard input, as a line of a message. Without a timestamp it is now.
-fn point(line: &Line, now: u64) -> Result<Option<String>, String> {
+/// The point of a line of standard input, as a line of a message. Without a timestamp it has the time at which
+/// it was read.
+fn point(line: &Line, read_at: u64) -> Result<Option<String>, String> {
     let Some(line) = line else { return Err(format!("it is longer than {MAX_LINE_BYTES} bytes")) };
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
     let text = text.trim();
@@ -296,8 +329,8 @@ fn point(line: &Line, now: u64) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let line = match text.split_whitespace().count() {
-        2 => format!("{text} {now}"),
+        2 => format!("{text} {read_at}"),
         _ => text.to_owned(),
     };
-    read_line(&line, now).map(|point| Some(point.line())).map_err(|why| why.to_string())
+    read_line(&line, read_at).map(|point| Some(point.line())).map_err(|why| why.to_string())
 }
